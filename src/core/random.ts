@@ -1,0 +1,21 @@
+/**
+ * Chance. The only module that names `Math.random`.
+ * Everything that rolls dice takes a `RandomSource`, so that a test can load them.
+ * A seeded one is `seededRandom` of `holdfast/testing`.
+ */
+
+/** Returns a number from 0 up to but not including 1, as `Math.random` does. */
+export type RandomSource = () => number
+
+/**
+ * The chance of the machine, used wherever no other `random` is given.
+ *
+ * @example
+ * ```ts
+ * import { systemRandom } from 'holdfast'
+ *
+ * const drawn = systemRandom()
+ * drawn >= 0 && drawn < 1 // => true
+ * ```
+ */
+export const systemRandom: RandomSource = () => Math.random()
