@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { defineConfig, type ViteUserConfig } from 'vitest/config'
 import { decorators } from './test/support/decorators-plugin.ts'
+import { SummaryReporter } from './test/support/summary-reporter.ts'
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
 
@@ -20,6 +21,7 @@ const slow: string[] = ['test/package/**', 'test/integration/**', 'test/examples
 
 const config: ViteUserConfig = defineConfig({
   test: {
+    reporters: ['default', new SummaryReporter()],
     projects: [
       {
         ...shared,
