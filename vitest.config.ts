@@ -36,6 +36,7 @@ const config: ViteUserConfig = defineConfig({
         test: {
           name: 'package',
           include: ['test/package/**/*.test.ts'],
+          globalSetup: ['test/support/stage-package.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },
