@@ -97,7 +97,7 @@ const loadedSetTimeout = runtime.setTimeout
 const longestSleep = 2 ** 31 - 1
 
 class SystemTimer implements Timer {
-  #callback: (() => void) | undefined
+  #callback: () => void
   #remaining: number
   #handle: unknown
   #holdsProcess = true
@@ -111,7 +111,7 @@ class SystemTimer implements Timer {
   cancel(): void {
     if (this.#handle !== undefined) runtime.clearTimeout(this.#handle)
     this.#handle = undefined
-    this.#callback = undefined
+    this.#callback = forgotten
   }
 
   ref(): void {
@@ -134,13 +134,19 @@ class SystemTimer implements Timer {
   }
 
   #wake = (): void => {
-    if (this.#remaining > 0) return this.#sleep()
+    if (this.#remaining > 0) {
+      this.#sleep()
+      return
+    }
     const callback = this.#callback
     this.#handle = undefined
-    this.#callback = undefined
-    callback?.()
+    this.#callback = forgotten
+    callback()
   }
 }
+
+/** Stands where a callback was, so that a handle kept for long does not keep what it captured. */
+function forgotten(): void {}
 
 /** Node and Bun hand out objects with `ref`, Deno numbers with functions beside them, browsers numbers. */
 function holdProcess(handle: unknown, hold: boolean): void {
