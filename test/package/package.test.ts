@@ -61,10 +61,9 @@ describe('the package', () => {
   it('has types that every kind of TypeScript project resolves', async () => {
     const attw = join(root, 'node_modules/@arethetypeswrong/cli/dist/index.js')
     const args = [attw, packed().tarball, '--profile', 'esm-only', '--format', 'ascii']
-    const { code, stdout, stderr } = await runIn(root, process.execPath, [...args, '--no-emoji'])
+    const { code, stdout, stderr } = await runIn(root, process.execPath, args)
 
-    expect(`${stdout}${stderr}`).toContain('No problems found')
-    expect(code).toBe(0)
+    expect(code, stdout + stderr).toBe(0)
   })
 
   const doors = Object.keys(manifest.exports).filter((door) => door !== './package.json')
