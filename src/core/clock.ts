@@ -57,10 +57,7 @@ export const systemClock: Clock = {
   now: () => runtime.performance.now(),
   wallTime: () => Date.now(),
   setTimer: (callback, delay) => new SystemTimer(callback, checkDelay(delay)),
-  defer: (callback) => {
-    if (runtime.setImmediate === undefined) runtime.setTimeout(callback, 0)
-    else runtime.setImmediate(callback)
-  },
+  defer: (callback) => turnOf(runtime)(callback),
 }
 
 /**
@@ -68,8 +65,15 @@ export const systemClock: Clock = {
  * with the functions the runtime had when this module was loaded: fake timers cannot stall it.
  */
 export function nextTurn(callback: () => void): void {
-  if (loadedSetImmediate === undefined) loadedSetTimeout(callback, 0)
-  else loadedSetImmediate(callback)
+  loadedTurn(callback)
+}
+
+/** What begins a later turn in a runtime: `setImmediate`, or a timer of 0 ms where there is none. */
+export function turnOf({ setImmediate, setTimeout }: TurnSource): (callback: () => void) => void {
+  return (callback) => {
+    if (setImmediate === undefined) setTimeout(callback, 0)
+    else setImmediate(callback)
+  }
 }
 
 /** The delay a clock has to wait: never negative. Throws a RangeError on what is not a number. */
@@ -80,18 +84,21 @@ export function checkDelay(delay: number): number {
   return Math.max(0, delay)
 }
 
+/** The part of a runtime that begins turns of its event loop. */
+export interface TurnSource {
+  readonly setTimeout: (callback: () => void, delay: number) => unknown
+  readonly setImmediate?: ((callback: () => void) => unknown) | undefined
+}
+
 /** The part of the global object used here; typed by hand because runtimes disagree on handles. */
-interface Runtime {
+interface Runtime extends TurnSource {
   readonly performance: { now(): number }
-  setTimeout(callback: () => void, delay: number): unknown
   clearTimeout(handle: unknown): void
-  setImmediate?(callback: () => void): unknown
   readonly Deno?: { refTimer?(handle: unknown): void; unrefTimer?(handle: unknown): void }
 }
 
 const runtime = globalThis as unknown as Runtime
-const loadedSetImmediate = runtime.setImmediate
-const loadedSetTimeout = runtime.setTimeout
+const loadedTurn = turnOf(runtime)
 
 /** Longest delay the runtimes hold; beyond it they fire after 1 ms, which turns a wait into a flood. */
 const longestSleep = 2 ** 31 - 1
