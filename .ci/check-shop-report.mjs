@@ -1,28 +1,39 @@
-// Checks the report of `npm start -- --json`: that the story was told to its end, and that
-// the protected shop came out of it better than the bare one. Usage: node check-shop-report.mjs FILE
+// Checks the report of `npm start -- --json`: that the story was told to its end, that every promise
+// was checked and held, and that the protected shop served its customers better than the bare one.
+// Usage: node check-shop-report.mjs FILE
 import { readFileSync } from 'node:fs'
 
 const text = readFileSync(process.argv[2], 'utf8')
-// Without --silent npm prints a banner first.
-const report = JSON.parse(text.slice(text.search(/^\{/m)))
+const report = parse()
 const problems = []
 
 if (report.ok !== true) problems.push('ok is not true')
-for (const side of ['bare', 'protected']) {
-  const figures = report[side]
-  if (typeof figures !== 'object' || figures === null) problems.push(`${side} is missing`)
-  else if (!hasNumber(figures)) problems.push(`${side} has no figures`)
-}
+const checks = Array.isArray(report.checks) ? report.checks : []
+if (checks.length === 0) problems.push('no promise was checked')
+for (const { name, ok, detail } of checks) if (!ok) problems.push(`${name} (${detail})`)
+
+const bare = report.bare?.answeredShare
+const safe = report.protected?.answeredShare
+if (!Number.isFinite(bare) || !Number.isFinite(safe)) problems.push('a shop has no figures')
+else if (safe <= bare) problems.push(`the protected shop answered ${safe}, the bare one ${bare}`)
 
 if (problems.length > 0) {
   console.error(`The shop's report is not as promised: ${problems.join('; ')}.`)
-  console.error(text.slice(0, 2_000))
   process.exit(1)
 }
-console.log('The shop told its story to the end, and its report holds.')
+for (const { name, detail } of checks) console.log(`held: ${name} (${detail})`)
+console.log(`answered: ${percent(safe)} protected, ${percent(bare)} bare`)
 
-/** @param {unknown} value @returns {boolean} */
-function hasNumber(value) {
-  if (typeof value === 'number') return Number.isFinite(value)
-  return typeof value === 'object' && value !== null && Object.values(value).some(hasNumber)
+function parse() {
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    console.error(`The shop's report is no JSON (${error.message}):\n${text.slice(0, 2_000)}`)
+    process.exit(1)
+  }
+}
+
+/** @param {number} share */
+function percent(share) {
+  return `${(share * 100).toFixed(1)} %`
 }

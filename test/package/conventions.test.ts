@@ -17,7 +17,7 @@ describe('each pattern', () => {
       .map((test) => `the test ${test}`)
     if (!exists(`docs/${name}.md`)) missing.push(`the page docs/${name}.md`)
     const benches = listFiles('bench', (path) => path.startsWith(`bench/${name}.bench.`))
-    if (benches.length === 0) missing.push(`the benchmark bench/${name}.bench.mjs`)
+    if (benches.length === 0) missing.push(`the benchmark bench/${name}.bench.js`)
     const row = new RegExp(`^\\|.*\\]\\((?:\\./)?docs/${name}\\.md\\)`, 'm')
     if (!exists('README.md') || !row.test(readText('README.md'))) {
       missing.push(`a row in a table of README.md that links docs/${name}.md`)
