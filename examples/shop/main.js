@@ -1,0 +1,116 @@
+#!/usr/bin/env node
+/**
+ * The shop: two front ends before the same failing services, one bare, one protected by Holdfast.
+ * This file is the command line and the way out; the show itself is play.js.
+ */
+
+import { setMaxListeners } from 'node:events'
+import { parseArgs } from 'node:util'
+import { painter } from './format.js'
+import { play } from './play.js'
+import { Processes } from './processes.js'
+import { buildReport } from './report.js'
+import { renderReport } from './summary.js'
+import { chooseView } from './view.js'
+
+const usage = `Usage: npm start -- [options]
+
+Two shops before the same services, which fail one after another for a minute:
+one shop calls them bare, the other through Holdfast.
+
+  --fast      tell the story in 15 seconds
+  --json      print the report as JSON, and nothing else, on standard output
+  --seed N    another day: other customers, other luck (default 1)
+  --help      this text
+`
+
+const options = readOptions()
+if (options.help) {
+  process.stdout.write(usage)
+  process.exit(0)
+}
+
+const pace = options.fast ? 0.25 : 1
+const curtain = new AbortController()
+// Every customer under way listens for the end.
+setMaxListeners(0, curtain.signal)
+const processes = new Processes((error) => curtain.abort(error))
+
+// In --json, standard output belongs to the report.
+const screen = options.json ? process.stderr : process.stdout
+const colourful = screen.isTTY === true && !process.env['NO_COLOR']
+const view = chooseView({ screen, paint: painter(colourful), quiet: options.json, pace })
+
+/** @type {NodeJS.Signals | undefined} */
+let signal
+for (const name of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
+  process.on(name, () => {
+    // Asked twice: do not even wait for the others to leave by themselves.
+    if (signal) processes.kill()
+    signal ??= name
+    curtain.abort(new Error('stopped'))
+  })
+}
+// Who reads us has left, as in `npm start | head`.
+process.stdout.on('error', () => curtain.abort(new Error('nobody listens')))
+
+try {
+  const whole = play({ processes, seed: options.seed, pace, signal: curtain.signal, show: view })
+  const played = await Promise.race([whole, aborted(curtain.signal)])
+  const left = await processes.stop()
+  view.close()
+  const report = buildReport(played, { seed: options.seed, pace, left })
+  process.stdout.write(
+    options.json
+      ? `${JSON.stringify(report, null, 2)}\n`
+      : renderReport(report, painter(colourful)),
+  )
+} catch (error) {
+  view.close()
+  await processes.stop()
+  if (signal) leaveBy(signal)
+  process.stderr.write(`The show had to stop: ${error instanceof Error ? error.message : error}\n`)
+  process.exitCode = 1
+}
+
+/** Reads the command line; tells what is wrong with it and leaves if it is wrong. */
+function readOptions() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        fast: { type: 'boolean', default: false },
+        json: { type: 'boolean', default: false },
+        seed: { type: 'string', default: '1' },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    })
+    const seed = Number(values.seed)
+    if (values.seed.trim() === '' || !Number.isSafeInteger(seed) || seed < 0) {
+      throw new RangeError(`--seed is a whole number from 0, not "${values.seed}"`)
+    }
+    return { ...values, seed }
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : error}\n\n${usage}`)
+    process.exit(2)
+  }
+}
+
+/**
+ * @param {AbortSignal} ending
+ * @returns {Promise<never>}
+ */
+function aborted(ending) {
+  return new Promise((_resolve, reject) => {
+    ending.addEventListener('abort', () => reject(ending.reason))
+  })
+}
+
+/**
+ * Ends as the signal would have ended it, so that whoever started this process can see why.
+ *
+ * @param {NodeJS.Signals} name
+ */
+function leaveBy(name) {
+  process.removeAllListeners(name)
+  process.kill(process.pid, name)
+}

@@ -1,0 +1,184 @@
+/**
+ * Plays the story: starts the services and the shops, opens the doors, brings the faults, and
+ * keeps the books. What it hands back is turned into figures by report.js.
+ */
+
+import { serviceNames, setUp } from './stage.js'
+import { tellStory } from './story.js'
+import { drive, planVisits, until } from './traffic.js'
+
+/**
+ * @typedef {import('./stage.js').ShopName} ShopName
+ * @typedef {import('./stage.js').Snapshot} Snapshot
+ * @typedef {import('./stage.js').Stage} Stage
+ */
+
+/** Everything that a run is made of, at full length. */
+const scene = {
+  customersPerSecond: 40,
+  orderShare: 0.25,
+  // How long customers wait: less for a page than for an order.
+  patience: { product: 3_000, order: 8_000 },
+  // Requests that a front end works on at once; both have the same.
+  workers: 20,
+  warmUp: 2_000,
+  refresh: 250,
+}
+
+/**
+ * @typedef {object} Frame - What a view shows.
+ * @property {number} now - ms of the story.
+ * @property {number} total
+ * @property {import('./story.js').ToldPhase} phase
+ * @property {Snapshot} snapshot
+ * @property {Snapshot} before - The snapshot of about `span` ago, for rates.
+ * @property {number} span - ms.
+ * @property {Record<ShopName, import('./traffic.js').Request[]>} requests - All that ended so far.
+ *
+ * @typedef {object} Show - What the audience may want to know.
+ * @property {(started: readonly import('./processes.js').Started[]) => void} onStart
+ * @property {(phase: import('./story.js').ToldPhase) => void} onPhase
+ * @property {(frame: Frame) => void} onFrame
+ *
+ * @typedef {object} Played
+ * @property {import('./story.js').ToldPhase[]} story
+ * @property {Array<{ start: Snapshot, settled: Snapshot, end: Snapshot }>} books - By phase.
+ * @property {Snapshot} end
+ * @property {{ charged: string[], repeats: number, reserved: string[] }} effects
+ * @property {Record<ShopName, import('./traffic.js').Request[]>} requests - Warm-up included.
+ * @property {number} settling - ms from the start of a phase to its `settled`.
+ * @property {typeof scene} scene - At the pace of this run.
+ */
+
+/**
+ * @param {object} options
+ * @param {import('./processes.js').Processes} options.processes
+ * @param {number} options.seed
+ * @param {number} options.pace - 1 for the full story, 0.25 for the fast one.
+ * @param {AbortSignal} options.signal - Ends it at once.
+ * @param {Show} options.show
+ * @returns {Promise<Played>}
+ */
+export async function play({ processes, seed, pace, signal, show }) {
+  const story = tellStory(pace)
+  const total = story.at(-1)?.end ?? 0
+  const paced = atPace(scene, pace)
+  const stage = await setUp(processes, { seed, pace, workers: paced.workers, signal })
+  show.onStart(processes.started)
+
+  const start = performance.now() + paced.warmUp
+  const now = () => performance.now() - start
+  /** @type {Played['requests']} */
+  const requests = { bare: [], protected: [] }
+  const { customersPerSecond: perSecond, orderShare, patience } = paced
+  const visits = planVisits({ seed, from: -paced.warmUp, to: total, perSecond, orderShare })
+
+  const over = new AbortController()
+  const watching = watch({ stage, story, total, now, requests, pace, show, signal: over.signal })
+  const driving = drive({
+    visits,
+    shops: stage.ports,
+    patience,
+    start,
+    signal,
+    onEnd: (shop, request) => requests[/** @type {ShopName} */ (shop)].push(request),
+  })
+
+  try {
+    const [books] = await Promise.all([
+      bringFaults({ stage, story, start, pace, show, signal }),
+      driving,
+    ])
+    signal.throwIfAborted()
+    const [end, payment, inventory] = await Promise.all([
+      stage.snapshot(),
+      stage.effects('payment'),
+      stage.effects('inventory'),
+    ])
+    const effects = {
+      charged: payment.charged,
+      repeats: payment.repeats,
+      reserved: inventory.reserved,
+    }
+    return { story, books, end, effects, requests, settling: settling * pace, scene: paced }
+  } finally {
+    over.abort()
+    await watching
+  }
+}
+
+/** How long a phase takes to show its face: circuits open, queues fill. Full length, in ms. */
+const settling = 1_500
+
+/**
+ * @param {typeof scene} full
+ * @param {number} pace
+ */
+function atPace(full, pace) {
+  return {
+    ...full,
+    customersPerSecond: full.customersPerSecond / pace,
+    patience: { product: full.patience.product * pace, order: full.patience.order * pace },
+  }
+}
+
+/**
+ * @param {{ stage: Stage, story: Played['story'], start: number, pace: number, show: Show, signal: AbortSignal }} options
+ */
+async function bringFaults({ stage, story, start, pace, show, signal }) {
+  /** @type {Played['books']} */
+  const books = []
+  /** @type {Record<string, import('./faults.js').Fault>} */
+  let faults = {}
+
+  for (const phase of story) {
+    await until(start + phase.start, signal)
+    const [snapshot] = await Promise.all([
+      stage.snapshot(),
+      ...serviceNames.map((service) => {
+        const fault = phase.faults[service] ?? { mode: 'ok' }
+        return JSON.stringify(fault) === JSON.stringify(faults[service] ?? { mode: 'ok' })
+          ? undefined
+          : stage.tell(service, fault)
+      }),
+    ])
+    faults = phase.faults
+    show.onPhase(phase)
+
+    const previous = books.at(-1)
+    if (previous) previous.end = snapshot
+    await until(start + phase.start + settling * pace, signal)
+    books.push({ start: snapshot, settled: await stage.snapshot(), end: snapshot })
+    signal.throwIfAborted()
+  }
+
+  await until(start + (story.at(-1)?.end ?? 0), signal)
+  const last = books.at(-1)
+  if (last) last.end = await stage.snapshot()
+  return books
+}
+
+/**
+ * Shows how it goes, a few times a second, until the signal aborts.
+ *
+ * @param {{ stage: Stage, story: Played['story'], total: number, now: () => number, requests: Played['requests'], pace: number, show: Show, signal: AbortSignal }} options
+ */
+async function watch({ stage, story, total, now, requests, show, signal }) {
+  /** @type {Array<{ at: number, snapshot: Snapshot }>} */
+  const past = []
+
+  while (!signal.aborted) {
+    const snapshot = await stage.snapshot().catch(() => undefined)
+    if (!snapshot || signal.aborted) return
+    const at = now()
+    past.push({ at, snapshot })
+    if (past.length > 5) past.shift()
+    const oldest = past[0] ?? { at, snapshot }
+    const phase = story.findLast((each) => each.start <= at) ?? story[0]
+    if (phase && at >= 0) {
+      const span = at - oldest.at
+      show.onFrame({ now: at, total, phase, snapshot, before: oldest.snapshot, span, requests })
+    }
+    await until(performance.now() + scene.refresh, signal)
+  }
+}
