@@ -1,0 +1,60 @@
+/**
+ * What Holdfast has to reach, as data. The ratios are those of one run: of CPU time per call where
+ * nothing else is said, `bytes` of memory held per call in flight.
+ *
+ * `of`: Holdfast takes at most so many times what that subject takes.
+ * `fasterThan`: that subject takes at least so many times what Holdfast takes.
+ *
+ * @typedef {object} Bar
+ * @property {string} work `<suite>/<work>`
+ * @property {string} [row] Holdfast's variant, where there is more than one.
+ * @property {string} [of]
+ * @property {string} [fasterThan]
+ * @property {number} [atMost]
+ * @property {number} [atLeast]
+ * @property {number} [bytes]
+ */
+
+/** @type {Bar[]} */
+export const bars = [
+  { work: 'pipeline/success', of: 'bare', atMost: 3.5 },
+  { work: 'pipeline/success', fasterThan: 'cockatiel (default wrap)', atLeast: 45 },
+  { work: 'pipeline/success', fasterThan: 'cockatiel (cheapest options)', atLeast: 15 },
+  {
+    work: 'pipeline/success',
+    fasterThan: 'opossum (timeout, capacity, fallback, no retry)',
+    atLeast: 3.5,
+  },
+  { work: 'pipeline/polluted', of: 'bare', atMost: 4.5 },
+  { work: 'pipeline/latency', of: 'bare', atMost: 6 },
+  { work: 'pipeline/no-timeout', of: 'bare', atMost: 2.2 },
+  { work: 'in-flight/calls', of: 'bare', atMost: 3 },
+  {
+    work: 'in-flight/shared-signal',
+    row: 'one signal',
+    of: 'holdfast (no signal)',
+    atMost: 1.5,
+  },
+  { work: 'circuit-breaker/consecutive', of: 'bare', atMost: 2 },
+  { work: 'circuit-breaker/consecutive', fasterThan: 'cockatiel', atLeast: 1.5 },
+  { work: 'circuit-breaker/count-window', of: 'bare', atMost: 2 },
+  { work: 'circuit-breaker/count-window', fasterThan: 'cockatiel', atLeast: 1.5 },
+  { work: 'circuit-breaker/time-window', of: 'bare', atMost: 2 },
+  { work: 'circuit-breaker/time-window', fasterThan: 'cockatiel', atLeast: 1.5 },
+  { work: 'circuit-breaker/open', of: 'bare', atMost: 22 },
+  { work: 'circuit-breaker/open', fasterThan: 'cockatiel', atLeast: 5 },
+  { work: 'circuit-breaker/open', fasterThan: 'opossum', atLeast: 5 },
+  { work: 'retry/no-failure', of: 'bare', atMost: 2 },
+  { work: 'retry/no-failure', fasterThan: 'cockatiel', atLeast: 1.5 },
+  { work: 'retry/two-failures', of: 'bare (hand-written loop)', atMost: 1.2 },
+  { work: 'timeout/in-time', of: 'bare', atMost: 3 },
+  { work: 'timeout/in-time', fasterThan: 'opossum', atLeast: 4 },
+  { work: 'timeout/in-time', fasterThan: 'cockatiel (default)', atLeast: 40 },
+  { work: 'timeout/in-time', fasterThan: 'p-timeout', atLeast: 60 },
+  { work: 'bulkhead/free', of: 'bare', atMost: 2 },
+  { work: 'bulkhead/free', fasterThan: 'cockatiel', atLeast: 1.5 },
+  { work: 'bulkhead/queued', of: 'bare (Promise.all)', atMost: 4 },
+  { work: 'bulkhead/queued', fasterThan: 'p-limit', atLeast: 2.2 },
+  { work: 'memory/per-call', bytes: 800 },
+  { work: 'http/requests', of: 'bare', atMost: 1.1 },
+]
