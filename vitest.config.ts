@@ -34,6 +34,20 @@ const config: ViteUserConfig = defineConfig({
       {
         ...shared,
         test: {
+          name: 'types',
+          include: [],
+          // What is wrong outside these files is for `npm run types` to say.
+          typecheck: {
+            enabled: true,
+            only: true,
+            include: ['test/types/**/*.test-d.ts'],
+            ignoreSourceErrors: true,
+          },
+        },
+      },
+      {
+        ...shared,
+        test: {
           name: 'package',
           include: ['test/package/**/*.test.ts'],
           globalSetup: ['test/support/stage-package.ts'],
