@@ -47,8 +47,10 @@ ready({ port: await listen(server) })
  */
 async function serve(request, response) {
   const customer = new AbortController()
-  response.on('close', () => customer.abort(new Error('the customer has left')))
-  if (response.destroyed) customer.abort(new Error('the customer has left'))
+  const leave = () => customer.abort()
+  response.on('close', leave)
+  // While this request stood in line.
+  if (response.destroyed) leave()
 
   try {
     const answer = await route(request, { signal: customer.signal })

@@ -8,7 +8,7 @@
  * @property {AbortSignal | undefined} [signal] - Aborted when the customer leaves.
  * @property {number | undefined} [deadline] - Latest moment for an answer.
  *
- * @typedef {{ id: number, name: string, price: number }} Product
+ * @typedef {{ id: number, name: string, price: number | null }} Product
  * @typedef {{ id: string, product: number, amount: number }} Order
  *
  * @typedef {object} ProductView
