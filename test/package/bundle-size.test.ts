@@ -6,11 +6,14 @@ import { packed } from '../support/packed.ts'
 import { publicNames } from '../support/public-api.ts'
 import { sources } from '../support/repository.ts'
 
-/** One policy with the engine that runs it: the contract, errors, events and clock come along. */
-const policyCeiling = 9_000
+/**
+ * One policy with what runs it: two thirds of this are the engine, the statistics, the errors, the
+ * option checks and the clock, which every policy shares and which are paid for once.
+ */
+const policyCeiling = 12_500
 
-/** Everything behind the front door: the shared engine is paid once, so far less than the sum. */
-const rootCeiling = 16_000
+/** Everything behind the front door. */
+const rootCeiling = 24_000
 
 describe('bundle size', () => {
   const policies = publicNames(sources(), 'src/index.ts').filter(

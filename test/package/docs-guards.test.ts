@@ -96,7 +96,8 @@ describe('toModule', () => {
   })
 
   it.each([
-    ['if (a) {\n  f()\n} // => 1', /a\.md:12 the mark ".*" follows no expression/],
+    ['if (a) {\n  f()\n} // => 1', /a\.md:12 the mark ".*" follows no whole expression/],
+    ['f() // => 1\n(g()).h // => 2', /continue it\?/],
     ['f() // => as soon as it can', /the value of the mark is not an expression/],
     ['f() // throws', undefined],
     ['const x = f() // throws E', /needs an expression/],

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { sources } from '../support/repository.ts'
 
 const mostLines = 300
-const medianLines = 90
+const medianLines = 120
 
 describe('file size', () => {
   const sizes = [...sources()]

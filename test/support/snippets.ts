@@ -105,7 +105,10 @@ function assertMarks({ code, file, line }: Snippet): string {
     const { equals, text = '' } = match.groups ?? {}
     const where = `${file}:${line + lineOf(code, match.index) - 1}`
     const statement = statementBefore(program, code, match.index)
-    if (!statement) throw new Error(`${where} the mark "${match[0]}" follows no expression`)
+    if (!statement) {
+      const hint = 'does the next line, with its ( or [, continue it?'
+      throw new Error(`${where} the mark "${match[0]}" follows no whole expression: ${hint}`)
+    }
     const edit = equals
       ? assertEqual(statement, code, text.trim(), where)
       : assertThrows(statement, code, text.trim(), where)
