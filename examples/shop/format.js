@@ -9,7 +9,7 @@
 
 /** @type {Record<Colour, string>} */
 const codes = { bold: '1', dim: '2', red: '31', green: '32', yellow: '33', cyan: '36' }
-const escape = '\u001b['
+const esc = '\u001b['
 
 /**
  * @param {boolean} colourful
@@ -17,7 +17,7 @@ const escape = '\u001b['
  */
 export function painter(colourful) {
   return (colour, text) =>
-    colourful && text !== '' ? `${escape}${codes[colour]}m${text}${escape}0m` : text
+    colourful && text !== '' ? `${esc}${codes[colour]}m${text}${esc}0m` : text
 }
 
 /** How wide a text is on the screen. */
@@ -55,7 +55,7 @@ export function cut(text, width) {
   let shown = ''
   let seen = 0
   for (const part of text.split(new RegExp(`(${paint.source})`))) {
-    if (part.startsWith(escape)) shown += part
+    if (part.startsWith(esc)) shown += part
     else {
       shown += part.slice(0, Math.max(0, width - seen))
       seen += part.length

@@ -5,6 +5,8 @@
  */
 
 import { setMaxListeners } from 'node:events'
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { painter } from './format.js'
 import { play } from './play.js'
@@ -29,6 +31,10 @@ if (options.help) {
   process.stdout.write(usage)
   process.exit(0)
 }
+if (!existsSync(fileURLToPath(import.meta.resolve('holdfast')))) {
+  process.stderr.write('The library is not built yet: npm run build\n')
+  process.exit(1)
+}
 
 const pace = options.fast ? 0.25 : 1
 const curtain = new AbortController()
@@ -51,8 +57,12 @@ for (const name of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
     curtain.abort(new Error('stopped'))
   })
 }
-// Who reads us has left, as in `npm start | head`.
-process.stdout.on('error', () => curtain.abort(new Error('nobody listens')))
+// Who reads us may leave, as in `npm start | head`: then nobody wants to know the rest.
+let listened = true
+process.stdout.on('error', () => {
+  listened = false
+  curtain.abort(new Error('nobody listens'))
+})
 
 try {
   const whole = play({ processes, seed: options.seed, pace, signal: curtain.signal, show: view })
@@ -69,8 +79,11 @@ try {
   view.close()
   await processes.stop()
   if (signal) leaveBy(signal)
-  process.stderr.write(`The show had to stop: ${error instanceof Error ? error.message : error}\n`)
-  process.exitCode = 1
+  if (listened) {
+    const why = error instanceof Error ? error.message : String(error)
+    process.stderr.write(`The show had to stop: ${why}\n`)
+    process.exitCode = 1
+  }
 }
 
 /** Reads the command line; tells what is wrong with it and leaves if it is wrong. */

@@ -1,0 +1,152 @@
+/** The services of the shop fail in earnest: each fault as a caller meets it. */
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+
+const file = fileURLToPath(new URL('../../examples/shop/service.js', import.meta.url))
+
+let child: ChildProcess
+let service: string
+let control: string
+let orders = 0
+
+beforeAll(async () => {
+  child = fork(file, [JSON.stringify({ name: 'payment', seed: 1 })])
+  const [message] = (await once(child, 'message')) as [
+    { ready: { port: number; controlPort: number } },
+  ]
+  service = `http://127.0.0.1:${message.ready.port}`
+  control = `http://127.0.0.1:${message.ready.controlPort}/admin`
+})
+afterAll(() => {
+  child.kill()
+})
+beforeEach(() => tell({ mode: 'ok' }))
+
+describe('a service', () => {
+  it('answers when it is well', async () => {
+    expect((await charge()).status).toBe(201)
+  })
+
+  it('fails at the rate it is told', async () => {
+    await tell({ mode: 'fail', rate: 0.7 })
+
+    const statuses = await Promise.all(
+      Array.from({ length: 100 }, async () => (await charge()).status),
+    )
+
+    const failed = statuses.filter((status) => status === 503).length
+    expect(failed).toBeGreaterThan(50)
+    expect(failed).toBeLessThan(90)
+  })
+
+  it('slows down', async () => {
+    await tell({ mode: 'slow', delay: 300 })
+    const start = performance.now()
+
+    const { status } = await charge()
+
+    expect(status).toBe(201)
+    expect(performance.now() - start).toBeGreaterThan(290)
+  })
+
+  it('hangs, and resets what hung when it is restarted', async () => {
+    await tell({ mode: 'hang' })
+    const hung = charge().then(
+      () => 'answered',
+      (error: Error) => causeOf(error),
+    )
+
+    const early = await Promise.race([
+      hung,
+      new Promise((resolve) => setTimeout(resolve, 200, '-')),
+    ])
+    await tell({ mode: 'ok' })
+
+    expect(early).toBe('-')
+    expect(await hung).toMatch(/ECONNRESET|UND_ERR_SOCKET/)
+    expect((await charge()).status).toBe(201)
+  })
+
+  it('resets connections after doing the work, so that a second try must not do it again', async () => {
+    const key = nextKey()
+    await tell({ mode: 'reset' })
+    const cause = await charge(key).catch((error: Error) => causeOf(error))
+    await tell({ mode: 'ok' })
+
+    const { status } = await charge(key)
+    const { charged, repeats } = (await (await fetch(`${control}/effects`)).json()) as {
+      charged: string[]
+      repeats: number
+    }
+
+    expect(cause).toMatch(/ECONNRESET|UND_ERR_SOCKET/)
+    expect(status).toBe(201)
+    expect(charged.filter((each) => each === key)).toEqual([key])
+    expect(repeats).toBe(1)
+  })
+
+  it('goes down, refuses connections, and comes back to the same port', async () => {
+    await tell({ mode: 'down' })
+    const cause = await charge().catch((error: Error) => causeOf(error))
+    await tell({ mode: 'ok' })
+
+    expect(cause).toBe('ECONNREFUSED')
+    expect((await charge()).status).toBe(201)
+  })
+
+  it('counts who reached it', async () => {
+    const before = await reached('tests')
+
+    await charge()
+
+    expect(await reached('tests')).toBe(before + 1)
+  })
+
+  it.each([
+    { fault: '{"mode":"sulk"}', complaint: 'mode is one of ok, fail, slow, hang, reset, down' },
+    { fault: '{"mode":"fail","rate":2}', complaint: 'rate is from 0 to 1' },
+    { fault: '{"mode":"slow"}', complaint: 'slow needs a delay in ms' },
+    { fault: '{"mode":"ok","rat":1}', complaint: 'unknown field "rat"' },
+    { fault: '[]', complaint: 'a fault is an object' },
+    { fault: 'hang', complaint: 'JSON' },
+  ])('refuses the fault $fault', async ({ fault, complaint }) => {
+    const response = await fetch(`${control}/fault`, { method: 'PUT', body: fault })
+
+    expect(response.status).toBe(400)
+    expect(((await response.json()) as { error: string }).error).toContain(complaint)
+  })
+})
+
+async function tell(fault: Record<string, unknown>): Promise<void> {
+  const response = await fetch(`${control}/fault`, { method: 'PUT', body: JSON.stringify(fault) })
+  expect(response.status, await response.text()).toBe(200)
+}
+
+async function charge(key: string = nextKey()): Promise<Response> {
+  const headers = { 'idempotency-key': key, 'x-shop': 'tests' }
+  const response = await fetch(`${service}/charges`, {
+    method: 'POST',
+    headers,
+    body: '{"amount":5}',
+  })
+  await response.arrayBuffer()
+  return response
+}
+
+function nextKey(): string {
+  orders++
+  return `order-${orders}`
+}
+
+async function reached(shop: string): Promise<number> {
+  const stats = (await (await fetch(`${control}/stats`)).json()) as {
+    reached: Record<string, number>
+  }
+  return stats.reached[shop] ?? 0
+}
+
+function causeOf(error: Error): string {
+  return String((error.cause as { code?: unknown } | undefined)?.code)
+}
