@@ -1,1 +1,124 @@
-export {}
+/**
+ * The front door of Holdfast.
+ */
+
+// Pauses between retries, and what a breaker looks back on.
+export {
+  type Backoff,
+  type BackoffDescription,
+  type BackoffState,
+  type ConstantOptions,
+  constant,
+  type DescribedBackoff,
+  delays,
+  type ExponentialOptions,
+  exponential,
+  fibonacci,
+  type GrowingOptions,
+  type Jitter,
+  type LinearOptions,
+  linear,
+  type PlainJitter,
+} from './core/backoff.ts'
+// Time and chance.
+export { type Clock, systemClock, type Timer } from './core/clock.ts'
+// Errors: was the function called?
+export {
+  type BulkheadFacts,
+  BulkheadFullError,
+  CircuitOpenError,
+  FallbackExhaustedError,
+  isResilienceError,
+  RejectedError,
+  ResilienceError,
+  TimeoutError,
+} from './core/errors.ts'
+// The contract, and what can be observed.
+export type {
+  Abandoned,
+  CallEnded,
+  Ending,
+  FellBack,
+  GaveUp,
+  HoldfastEvent,
+  Listener,
+  Rejected,
+  RetryScheduled,
+  StateChanged,
+  TimedOut,
+  Warned,
+} from './core/events.ts'
+export type {
+  AlternativeOf,
+  Context,
+  Description,
+  Detailed,
+  ExecuteOptions,
+  LatencyStats,
+  Operation,
+  Policy,
+  PolicyLike,
+  Stats,
+} from './core/policy.ts'
+export { type RandomSource, systemRandom } from './core/random.ts'
+export type { CommonOptions } from './core/step-policy.ts'
+export {
+  type CountSnapshot,
+  type CountWindow,
+  countWindow,
+  type TimeSnapshot,
+  type TimeWindow,
+  timeWindow,
+  type WindowDescription,
+  type WindowSnapshot,
+} from './core/window.ts'
+// Composition: several policies as one, one per key, one per method.
+export type { Finding, FindingCode, WorstCase } from './pipeline/check.ts'
+export { type Keyed, type KeyedOptions, keyed, OVERFLOW_KEY } from './pipeline/keyed.ts'
+export { type Pipeline, type PipelineOptions, pipeline } from './pipeline/pipeline.ts'
+export { type MethodProtection, protect } from './pipeline/protect.ts'
+// Policies: each guards one call.
+export {
+  type Bulkhead,
+  type BulkheadOptions,
+  type BulkheadStats,
+  bulkhead,
+} from './policies/bulkhead.ts'
+export {
+  type CircuitBreaker,
+  type CircuitBreakerStats,
+  type CircuitState,
+  circuitBreaker,
+} from './policies/circuit-breaker/circuit-breaker.ts'
+export type {
+  CircuitBreakerMode,
+  CircuitBreakerOptions,
+  Classification,
+} from './policies/circuit-breaker/options.ts'
+export type { CircuitSnapshot } from './policies/circuit-breaker/snapshot.ts'
+export type { TripSnapshot } from './policies/circuit-breaker/trip-rules.ts'
+export {
+  type AnswerOf,
+  type Fallback,
+  type FallbackAlternative,
+  type FallbackFunction,
+  type FallbackOptions,
+  type FallbackStats,
+  type FallbackStep,
+  fallback,
+  withFallback,
+} from './policies/fallback.ts'
+export {
+  type Retry,
+  type RetryInfo,
+  type RetryOptions,
+  type RetryStats,
+  retry,
+} from './policies/retry.ts'
+export {
+  type RetryBudget,
+  type RetryBudgetOptions,
+  type RetryBudgetStats,
+  retryBudget,
+} from './policies/retry-budget.ts'
+export { type Timeout, type TimeoutOptions, timeout } from './policies/timeout.ts'

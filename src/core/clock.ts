@@ -76,6 +76,11 @@ export function turnOf({ setImmediate, setTimeout }: TurnSource): (callback: () 
   }
 }
 
+/** A date in words as ms since 1970, or NaN. Believes nearly anything: look at the text first. */
+export function parseDate(text: string): number {
+  return Date.parse(text)
+}
+
 /** The delay a clock has to wait: never negative. Throws a RangeError on what is not a number. */
 export function checkDelay(delay: number): number {
   if (typeof delay !== 'number' || Number.isNaN(delay)) {

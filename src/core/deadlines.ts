@@ -1,0 +1,113 @@
+/**
+ * All running time limits of one timeout in one pipeline, behind a single timer.
+ *
+ * Starting and ending a limit is one write into a preallocated array: no timer, no clock read, no
+ * allocation per call. The timer is armed when a call is still there at the end of its turn, and looks
+ * through the array once per period. A limit is never enforced early and never unfairly: a turn that
+ * took long moves the limits begun in it, and when the timer is due, answers that wait in the same turn
+ * of the loop go first.
+ */
+import type { Timer } from './clock.ts'
+import type { Pulse, TurnListener } from './pulse.ts'
+
+/** The pulse may be this far behind when a limit begins, in ms; limits are this much longer instead. */
+const SLACK = 1
+
+export class Deadlines implements TurnListener {
+  /** When each slot's limit ends; `Infinity` for a slot without one. */
+  due: Float64Array = new Float64Array(0)
+  readonly duration: number
+  readonly #pulse: Pulse
+  readonly #expire: (slot: number) => void
+  readonly #span: number
+  #count = 0
+  #turn = -1
+  #timer: Timer | undefined
+
+  constructor(duration: number, pulse: Pulse, expire: (slot: number) => void) {
+    this.duration = duration
+    this.#pulse = pulse
+    this.#expire = expire
+    this.#span = pulse.exact ? duration : duration + SLACK
+  }
+
+  grow(slots: number): void {
+    const due = new Float64Array(slots).fill(Number.POSITIVE_INFINITY)
+    due.set(this.due)
+    this.due = due
+  }
+
+  begin(slot: number, now: number): void {
+    if (this.duration === Number.POSITIVE_INFINITY) return
+    this.due[slot] = now + this.#span
+    this.#count++
+    const pulse = this.#pulse
+    if (pulse.exact) this.#arm(this.duration)
+    else if (this.#turn !== pulse.turn) {
+      this.#turn = pulse.turn
+      pulse.atTurnEnd(this)
+    }
+  }
+
+  end(slot: number): void {
+    if (this.due[slot] === Number.POSITIVE_INFINITY) return
+    this.due[slot] = Number.POSITIVE_INFINITY
+    if (--this.#count === 0 && this.#timer !== undefined) this.#rest()
+  }
+
+  turnEnded(now: number, lag: number): void {
+    if (this.#count === 0) return
+    if (lag > SLACK) this.#postpone(now - lag + this.#span, now + this.#span)
+    this.#arm(this.duration)
+  }
+
+  // A busy timeout keeps its timer from call to call; only a timer that nobody needs is let go, and
+  // letting go must happen in the same turn, or an idle process would wait for it.
+  #arm(delay: number): void {
+    if (this.#timer === undefined) this.#timer = this.#pulse.clock.setTimer(this.#due, delay)
+    else this.#timer.ref()
+  }
+
+  #rest(): void {
+    this.#timer?.unref()
+    if (this.#pulse.exact) {
+      this.#timer?.cancel()
+      this.#timer = undefined
+    }
+  }
+
+  #postpone(from: number, to: number): void {
+    const { due } = this
+    for (let slot = 0; slot < due.length; slot++) if (due[slot] === from) due[slot] = to
+  }
+
+  readonly #due = (): void => {
+    this.#timer = undefined
+    if (this.#count === 0) return
+    // After a blocked loop timers run before the sockets are read: give an answer that is already
+    // there one turn to arrive.
+    const { clock } = this.#pulse
+    if (clock.defer === undefined) this.#sweep()
+    else clock.defer(this.#sweep)
+  }
+
+  readonly #sweep = (): void => {
+    const now = this.#pulse.clock.now()
+    let next = Number.POSITIVE_INFINITY
+    const expired: number[] = []
+    for (let slot = 0; slot < this.due.length; slot++) {
+      const due = this.due[slot] as number
+      if (due <= now) expired.push(slot)
+      else if (due < next) next = due
+    }
+    for (const slot of expired) if ((this.due[slot] as number) <= now) this.#expire(slot)
+    if (this.#count > 0 && this.#timer === undefined && next !== Number.POSITIVE_INFINITY) {
+      this.#arm(Math.max(next - now, this.#grain))
+    }
+  }
+
+  /** Looking through the array more often than this would cost more than it is worth. */
+  get #grain(): number {
+    return this.#pulse.exact ? 0 : Math.min(10, this.duration / 50)
+  }
+}

@@ -1,0 +1,246 @@
+/**
+ * The fast path: one call through a whole stack of policies at the price of one promise layer.
+ *
+ * On the way in each gate takes the call with one comparison; on the way out each is told with one more.
+ * A gate that is at its limit, an outcome that is not a plain success, a signal, a pause: all that is
+ * the slow path, in flow.ts, which nothing here waits for.
+ *
+ * How a call is tied to its answer depends on what may happen to it:
+ * - nothing can end it early: the answer is derived from the function's promise (one `then`);
+ * - a limit or a signal can: the caller gets a promise of its own, settled by whoever is first;
+ * - and something may run afterwards: a guard promise in between, so that even after a timeout a retry
+ *   or fallback runs in the caller's async context.
+ */
+import { link } from './abort.ts'
+import { begin } from './begin.ts'
+import { stackless, TimeoutError } from './errors.ts'
+import { Attempt, Flight, type Report } from './flight.ts'
+import { Flow } from './flow.ts'
+import { eras, type Gate } from './gate.ts'
+import { succeeded, unsuccessful } from './outcome.ts'
+import type { Detailed, ExecuteOptions, Operation } from './policy.ts'
+
+const NO_ARGS: readonly unknown[] = []
+
+let resolveNew: (value: unknown) => void
+let rejectNew: (error: unknown) => void
+/** One executor for all promises: the handles are read right after. */
+function capture(resolve: (value: unknown) => void, reject: (error: unknown) => void): void {
+  resolveNew = resolve
+  rejectNew = reject
+}
+
+/** Idle flights beyond this are dropped, so that a peak does not stay in memory. */
+const MAX_IDLE = 4_096
+
+export class Engine extends Flow {
+  readonly #idle: Flight[] = []
+  readonly #vacant: number[] = []
+  readonly #unlimited = this.limits.every((limit) => limit === undefined)
+
+  execute(
+    operation: Operation<unknown>,
+    options?: ExecuteOptions,
+    args: readonly unknown[] = NO_ARGS,
+    report?: Report,
+  ): Promise<unknown> {
+    if (typeof operation !== 'function') return Promise.reject(notAFunction(this.name, operation))
+    const flight = this.#idle.pop() ?? this.#create()
+    flight.attempt = new Attempt(flight, operation, args, 1)
+    flight.era = eras.now
+    const now = this.usesTime ? this.time() : 0
+    this.starts[flight.slot] = now
+    if (options !== undefined || report !== undefined) {
+      const refused = this.#board(flight, options, report)
+      if (refused !== undefined) return refused
+    }
+    const { gates, limits } = this
+    for (let index = 0; index < gates.length; index++) {
+      const gate = gates[index] as Gate
+      if (gate.running >= gate.limit) return this.#divert(flight, index)
+      gate.running++
+      limits[index]?.begin(flight.slot, now)
+    }
+    return this.launch(flight)
+  }
+
+  async executeDetailed(
+    operation: Operation<unknown>,
+    options?: ExecuteOptions,
+  ): Promise<Detailed<unknown>> {
+    const report: Report = { source: 'primary', attempts: 0, errors: [] }
+    const began = this.clock.now()
+    const value = await this.execute(operation, options, NO_ARGS, report)
+    const { source, attempts, errors } = report
+    const duration = this.clock.now() - began
+    return { value, source, degraded: source !== 'primary', attempts, duration, errors }
+  }
+
+  protected launch(flight: Flight): Promise<unknown> {
+    const attempt = flight.attempt as Attempt
+    flight.calls = attempt.attempt
+    const work = begin(attempt.operation, attempt)
+    if (this.followsWork) attempt.work = work
+    if (flight.cutWith !== undefined) return this.#cutAtOnce(flight, work)
+    if (this.fenced) {
+      const guard = new Promise(capture)
+      flight.cut = rejectNew
+      work.then(resolveNew, rejectNew)
+      return guard.then(flight.ok, flight.er)
+    }
+    flight.lent = true
+    const derived = this.#unlimited && flight.hub === undefined && flight.detour === undefined
+    if (derived || flight.resolve !== undefined) return work.then(flight.ok, flight.er)
+    const answer = new Promise(capture)
+    flight.resolve = resolveNew
+    flight.reject = rejectNew
+    work.then(flight.ok, flight.er)
+    return answer
+  }
+
+  /** The function's promise was fulfilled. */
+  landed(flight: Flight, value: unknown): unknown {
+    if (flight.cutWith !== undefined) return this.#comeHome(flight)
+    flight.lent = false
+    const { gates, limits } = this
+    const { era } = flight
+    let index = gates.length - 1
+    if (flight.detour !== undefined) return this.conclude(flight, index, succeeded(value))
+    for (; index >= 0; index--) {
+      const gate = gates[index] as Gate
+      if (gate.alert !== 0 || gate.since > era)
+        return this.conclude(flight, index, succeeded(value))
+      limits[index]?.end(flight.slot)
+      gate.running--
+      gate.succeeded++
+    }
+    const { resolve } = flight
+    this.release(flight)
+    if (resolve === undefined) return value
+    resolve(value)
+    return undefined
+  }
+
+  /** The function's promise was rejected. */
+  crashed(flight: Flight, error: unknown): unknown {
+    if (flight.cutWith !== undefined) return this.#comeHome(flight)
+    flight.lent = false
+    return this.conclude(flight, this.gates.length - 1, unsuccessful('failed', error))
+  }
+
+  /** The wait was over before: the call goes on from there, or has gone and only its work comes home. */
+  #comeHome(flight: Flight): unknown {
+    if (!flight.lent) return this.cutOff(flight)
+    flight.lent = false
+    this.release(flight)
+    return undefined
+  }
+
+  /** The function itself, while it was being called, had its caller's signal abort. */
+  #cutAtOnce(flight: Flight, work: Promise<unknown>): Promise<unknown> {
+    work.then(ignore, ignore)
+    this.strand(flight)
+    const answer = this.defer(flight)
+    this.cutOff(flight)
+    return answer
+  }
+
+  /** A gate has no room: the rest of the way is the slow path's. */
+  #divert(flight: Flight, index: number): Promise<unknown> {
+    const answer = this.defer(flight)
+    this.proceed(flight, index)
+    return answer
+  }
+
+  /** Takes on what the call brings along; a promise if it must not even start. */
+  #board(
+    flight: Flight,
+    options: ExecuteOptions | undefined,
+    report: Report | undefined,
+  ): Promise<unknown> | undefined {
+    if (report !== undefined) this.detour(flight).report = report
+    if (options === undefined) return undefined
+    const { signal, deadline = Number.POSITIVE_INFINITY, priority } = options
+    if (priority !== undefined) this.detour(flight).priority = priority
+    if (signal !== undefined && !isSignal(signal)) {
+      return this.#refuseBoarding(
+        flight,
+        'failed',
+        notA(this.name, 'signal', 'an AbortSignal', signal),
+      )
+    }
+    if (typeof deadline !== 'number' || Number.isNaN(deadline)) {
+      return this.#refuseBoarding(
+        flight,
+        'failed',
+        notA(this.name, 'deadline', 'a number', deadline),
+      )
+    }
+    if (signal?.aborted) return this.#refuseBoarding(flight, 'aborted', signal.reason)
+    if (deadline !== Number.POSITIVE_INFINITY) {
+      const left = deadline - this.clock.now()
+      if (left <= 0) return this.#refuseBoarding(flight, 'timedOut', this.#tooLate(0))
+      const detour = this.detour(flight)
+      detour.deadline = deadline
+      // The context of an outer call aborts its signal by itself when its time is up.
+      if (!(options instanceof Attempt)) {
+        detour.limit = this.clock.setTimer(() => {
+          this.interrupt(flight, -1, unsuccessful('timedOut', this.#tooLate(left)))
+        }, left)
+      }
+    }
+    if (signal !== undefined) link(signal, flight)
+    return undefined
+  }
+
+  #tooLate(left: number): TimeoutError {
+    const duration = Math.max(0, Math.round(left))
+    return stackless(() => new TimeoutError(this.name, duration, 'deadline reached, no answer'))
+  }
+
+  #refuseBoarding(
+    flight: Flight,
+    ending: 'failed' | 'aborted' | 'timedOut',
+    error: unknown,
+  ): Promise<unknown> {
+    const outcome = unsuccessful(ending, error)
+    this.gates[0]?.count(ending)
+    if (this.steps.length > 0) this.measure(flight, 0, outcome, this.starts[flight.slot] as number)
+    this.release(flight)
+    return Promise.reject(error)
+  }
+
+  #create(): Flight {
+    const slot = this.#vacant.pop() ?? this.flights.length
+    if (slot >= this.starts.length) this.grow()
+    const flight = new Flight(this, slot)
+    this.flights[slot] = flight
+    return flight
+  }
+
+  protected release(flight: Flight): void {
+    flight.clear()
+    // Its handlers still hang on a promise that has not settled: it comes back with that.
+    if (flight.lent) return
+    flight.cutWith = undefined
+    if (this.#idle.length < MAX_IDLE) this.#idle.push(flight)
+    else {
+      this.flights[flight.slot] = undefined
+      this.#vacant.push(flight.slot)
+    }
+  }
+}
+
+function ignore(): void {}
+
+function isSignal(value: unknown): value is AbortSignal {
+  return typeof value === 'object' && value !== null && 'aborted' in value
+}
+
+function notA(name: string, option: string, wanted: string, found: unknown): TypeError {
+  return new TypeError(`"${name}": ${option} must be ${wanted}, but was ${typeof found}`)
+}
+
+function notAFunction(name: string, found: unknown): TypeError {
+  return new TypeError(`"${name}": execute needs a function, but was given ${typeof found}`)
+}

@@ -1,0 +1,194 @@
+/**
+ * Every error of the library on one page. One question decides the family: was the function called?
+ * A `RejectedError` says no, a `TimeoutError` says perhaps. What is not ours passes unchanged.
+ */
+
+const BRAND: unique symbol = Symbol.for('holdfast.error') as never
+
+/** Shared root: `code` is stable and survives package copies, `policy` names who threw. */
+export abstract class ResilienceError extends Error {
+  /** Stable identifier, `ERR_…`. Match on it; messages may improve. */
+  abstract readonly code: string
+  /** Name of the policy instance that threw. */
+  readonly policy: string
+
+  constructor(policy: string, message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause })
+    this.policy = policy
+  }
+
+  /** The error as plain JSON: name, code, policy, message and its numbers; causes are left out. */
+  toJSON(): Record<string, unknown> {
+    return errorToJSON(this)
+  }
+}
+
+// The exhausted fallback has to be an AggregateError as well, and a second copy of the package has
+// classes of its own: for this one class the brand decides, for its subclasses the prototype chain.
+Object.defineProperty(ResilienceError, Symbol.hasInstance, {
+  value(this: unknown, value: unknown): boolean {
+    return this === ResilienceError ? isResilienceError(value) : isInstance.call(this, value)
+  },
+})
+
+const isInstance = Function.prototype[Symbol.hasInstance] as (
+  this: unknown,
+  value: unknown,
+) => boolean
+
+Object.defineProperty(ResilienceError.prototype, BRAND, { value: true })
+
+/** Whether `error` comes from this library, also from another copy of the package. */
+export function isResilienceError(error: unknown): error is ResilienceError {
+  try {
+    return typeof error === 'object' && error !== null && BRAND in error
+  } catch {
+    return false
+  }
+}
+
+/** The function was NOT called by the policy that threw: safe to try elsewhere or later. */
+export abstract class RejectedError extends ResilienceError {}
+
+/** The circuit is open (or isolated): the dependency was not touched. `cause` is the failure that opened it. */
+export class CircuitOpenError extends RejectedError {
+  override readonly name = 'CircuitOpenError'
+  readonly code = 'ERR_CIRCUIT_OPEN'
+  /** What the circuit was when it refused. */
+  readonly state: 'open' | 'half-open' | 'isolated'
+  /** Time until the next trial call may pass, in ms; `Infinity` while isolated by hand. */
+  readonly retryAfter: number
+
+  constructor(
+    policy: string,
+    state: 'open' | 'half-open' | 'isolated',
+    retryAfter: number,
+    why: string,
+    cause?: unknown,
+  ) {
+    super(
+      policy,
+      `circuit "${policy}" ${CIRCUIT_ADVICE[state](retryAfter)}; ${why}; not called`,
+      cause,
+    )
+    this.state = state
+    this.retryAfter = retryAfter
+  }
+}
+
+const CIRCUIT_ADVICE = {
+  open: (ms: number) => `is open, next trial in ${Math.ceil(ms)} ms`,
+  'half-open': () => 'is half-open and its trial calls are all out, try again shortly',
+  isolated: () => 'is isolated by hand until close() or reset()',
+} as const
+
+/** The facts of a full bulkhead. */
+export interface BulkheadFacts {
+  readonly running: number
+  readonly queued: number
+  readonly maxConcurrent: number
+  readonly maxQueue: number
+  readonly waited: number
+}
+
+/** All slots and all places in the queue are taken, or the wait for a slot was too long. Not called. */
+export class BulkheadFullError extends RejectedError {
+  override readonly name = 'BulkheadFullError'
+  readonly code = 'ERR_BULKHEAD_FULL'
+  /** Calls that held a slot. */
+  readonly running: number
+  /** Calls that stood in line. */
+  readonly queued: number
+  readonly maxConcurrent: number
+  readonly maxQueue: number
+  /** How long this call stood in line, in ms; 0 when there was no place to wait. */
+  readonly waited: number
+
+  constructor(policy: string, facts: BulkheadFacts) {
+    const { running, queued, maxConcurrent, maxQueue, waited } = facts
+    const wait =
+      waited > 0 ? `no slot within ${Math.round(waited)} ms` : 'no slot and no place in line'
+    super(
+      policy,
+      `bulkhead "${policy}": ${wait} (${running} of ${maxConcurrent} running, ${queued} of ${maxQueue} queued); not called; shed load, or raise maxConcurrent or maxQueue if the dependency can take more`,
+    )
+    this.running = running
+    this.queued = queued
+    this.maxConcurrent = maxConcurrent
+    this.maxQueue = maxQueue
+    this.waited = waited
+  }
+}
+
+/** Stopped waiting. The function may have been called and may still be running; its outcome is unknown. */
+export class TimeoutError extends ResilienceError {
+  override readonly name = 'TimeoutError'
+  readonly code = 'ERR_TIMEOUT'
+  /** The limit that was reached, in ms. */
+  readonly duration: number
+
+  constructor(policy: string, duration: number, what = 'no answer') {
+    super(
+      policy,
+      `timeout "${policy}": ${what} within ${duration} ms; the call may still be running and may yet take effect`,
+    )
+    this.duration = duration
+  }
+}
+
+/** Every alternative failed too. `errors` holds all causes in order, the primary one first; so does `cause`. */
+export class FallbackExhaustedError extends AggregateError {
+  override readonly name = 'FallbackExhaustedError'
+  readonly code = 'ERR_FALLBACK_EXHAUSTED'
+  /** Name of the fallback whose steps all failed. */
+  readonly policy: string
+
+  constructor(policy: string, errors: readonly unknown[], steps: readonly string[]) {
+    const tried = steps.length === 1 ? 'its alternative' : `all ${steps.length} alternatives`
+    super(
+      errors,
+      `fallback "${policy}": the call failed and so did ${tried} (${steps.join(', ')}); first cause: ${describeError(errors[0])}`,
+      { cause: errors[0] },
+    )
+    this.policy = policy
+  }
+
+  toJSON(): Record<string, unknown> {
+    return errorToJSON(this)
+  }
+}
+
+Object.defineProperty(FallbackExhaustedError.prototype, BRAND, { value: true })
+
+function errorToJSON(error: Error): Record<string, unknown> {
+  const { cause: _cause, errors: _errors, ...facts } = error as unknown as Record<string, unknown>
+  return { ...facts, name: error.name, message: error.message }
+}
+
+/** Name and message of anything thrown, without ever throwing itself. */
+export function describeError(error: unknown): string {
+  try {
+    return error instanceof Error ? `${error.name}: ${error.message}` : String(error)
+  } catch {
+    return 'an error that cannot be shown'
+  }
+}
+
+/**
+ * Makes an error without a stack trace: ours are made where the engine refuses or stops waiting, so a
+ * trace would show the engine, and collecting it costs ten times the error itself.
+ */
+export function stackless<E extends Error>(make: () => E): E {
+  const limits = Error as { stackTraceLimit?: number }
+  const limit = limits.stackTraceLimit
+  try {
+    limits.stackTraceLimit = 0
+  } catch {
+    return make()
+  }
+  try {
+    return make()
+  } finally {
+    limits.stackTraceLimit = limit as number
+  }
+}

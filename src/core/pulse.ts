@@ -1,0 +1,68 @@
+/**
+ * Time that is read once per turn of the event loop, as the loop itself does it (libuv's `uv_now`).
+ * A clock read costs as much as a bare await; a thousand calls of one turn share one here.
+ */
+import type { Clock } from './clock.ts'
+
+/** Something that took times in this turn and wants to know how the turn ended. */
+export interface TurnListener {
+  /** `now` is the end of the turn; `lag` is how long the turn took, in ms. */
+  turnEnded(now: number, lag: number): void
+}
+
+export class Pulse {
+  readonly clock: Clock
+  /** Without a `defer` there are no turns: time is read anew each time, and nothing is put off. */
+  readonly exact: boolean
+  /** Counts the turns in which somebody asked for the time. */
+  turn = 0
+  #now = 0
+  #fresh = false
+  #listeners: TurnListener[] = []
+
+  constructor(clock: Clock) {
+    this.clock = clock
+    this.exact = clock.defer === undefined
+  }
+
+  /** The time at which this turn of the loop began to be interesting. */
+  now(): number {
+    return this.#fresh ? this.#now : this.#read()
+  }
+
+  /** Tells `listener` when the present turn is over. Call `now()` first. */
+  atTurnEnd(listener: TurnListener): void {
+    this.#listeners.push(listener)
+  }
+
+  #read(): number {
+    this.#now = this.clock.now()
+    if (!this.exact) {
+      this.#fresh = true
+      this.turn++
+      this.clock.defer?.(this.#end)
+    }
+    return this.#now
+  }
+
+  readonly #end = (): void => {
+    this.#fresh = false
+    if (this.#listeners.length === 0) return
+    const listeners = this.#listeners
+    this.#listeners = []
+    const now = this.clock.now()
+    for (const listener of listeners) listener.turnEnded(now, now - this.#now)
+  }
+}
+
+const pulses = new WeakMap<Clock, Pulse>()
+
+/** The one pulse of a clock: everybody on the same clock shares the same reading. */
+export function pulseOf(clock: Clock): Pulse {
+  let pulse = pulses.get(clock)
+  if (pulse === undefined) {
+    pulse = new Pulse(clock)
+    pulses.set(clock, pulse)
+  }
+  return pulse
+}

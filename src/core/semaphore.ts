@@ -1,0 +1,82 @@
+/**
+ * Permits, fair and abortable: at most `limit` at a time, everyone else in line.
+ *
+ * Its counters are a gate, so the engine admits a call with one comparison while there is room. A permit
+ * that is given back goes straight to the first in line: it is never free while somebody waits, and a
+ * newcomer never overtakes.
+ */
+import { Gate } from './gate.ts'
+import { type Ticket, WaitQueue } from './queue.ts'
+
+/** One place in line. */
+export interface Waiter {
+  /** Called once, synchronously, when the permit has passed to this waiter. Must not throw. */
+  readonly onGrant: () => void
+  state: 'waiting' | 'granted' | 'gone'
+  ticket: Ticket | undefined
+}
+
+export class Semaphore {
+  readonly gate: Gate
+  readonly #queue = new WaitQueue<Waiter>()
+
+  constructor(limit: number) {
+    this.gate = new Gate(limit)
+  }
+
+  /** Who stands in line. */
+  get queued(): number {
+    return this.#queue.size
+  }
+
+  /** Takes a permit if one is free. */
+  tryAcquire(): boolean {
+    const { gate } = this
+    if (gate.running >= gate.limit) return false
+    gate.running++
+    return true
+  }
+
+  /** Stands in line. The caller bounds the line and the wait. */
+  enqueue(onGrant: () => void, priority = 0): Waiter {
+    const waiter: Waiter = { onGrant, state: 'waiting', ticket: undefined }
+    waiter.ticket = this.#queue.push(waiter, priority)
+    this.gate.ask(true)
+    return waiter
+  }
+
+  /** Leaves the line, or gives the permit back if it has been granted meanwhile. Twice is harmless. */
+  abandon(waiter: Waiter): void {
+    const { state } = waiter
+    waiter.state = 'gone'
+    if (state === 'granted') this.release()
+    else if (state === 'waiting' && waiter.ticket !== undefined) {
+      this.#queue.remove(waiter.ticket)
+      this.gate.ask(this.#queue.size > 0)
+    }
+  }
+
+  /** Gives one permit back: to the first in line, if there is one. */
+  release(): void {
+    this.gate.running--
+    this.#serve()
+  }
+
+  /** Raising starts waiters at once; lowering stops no one, only new grants. */
+  resize(limit: number): void {
+    this.gate.limit = limit
+    this.#serve()
+  }
+
+  #serve(): void {
+    const { gate } = this
+    while (gate.running < gate.limit) {
+      const waiter = this.#queue.shift()
+      if (waiter === undefined) break
+      gate.running++
+      waiter.state = 'granted'
+      waiter.onGrant()
+    }
+    gate.ask(this.#queue.size > 0)
+  }
+}

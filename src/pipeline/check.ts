@@ -1,0 +1,163 @@
+/**
+ * What in the order of a pipeline cannot work, or was probably not meant; and its worst case.
+ * Works on traits alone: it knows what policies do to a call, not which policies there are.
+ */
+import type { Step } from '../core/step.ts'
+
+/** One thing that is probably wrong. `code` is stable. */
+export interface Finding {
+  readonly code: FindingCode
+  /** What happens, why, and what to do. */
+  readonly message: string
+  /** Names of the policies concerned, outermost first. */
+  readonly policies: readonly string[]
+}
+
+export type FindingCode =
+  | 'fallback-inside-retry'
+  | 'fallback-inside-breaker'
+  | 'retry-inside-breaker'
+  | 'bulkhead-outside-retry'
+  | 'timeout-shorter-than-attempt'
+  | 'timeout-shorter-than-retries'
+  | 'inner-timeout-longer'
+  | 'no-timeout'
+  | 'same-instance-twice'
+
+/** The most that one call can cost, by the policies alone; what fallback steps take is not in it. */
+export interface WorstCase {
+  /** Longest time to an answer, in ms; null if nothing bounds it. */
+  readonly longestTime: number | null
+  /** Most calls of the function for one call of the pipeline; null if nothing bounds them. */
+  readonly mostCalls: number | null
+}
+
+/** Everything that looks wrong in `steps`, outermost first. */
+export function findingsIn(steps: readonly Step[]): Finding[] {
+  const findings: Finding[] = []
+  const report = (code: FindingCode, message: string, ...of: readonly Step[]): void => {
+    findings.push({ code, message, policies: of.map((step) => step.name) })
+  }
+  steps.forEach((outer, index) => {
+    for (const inner of steps.slice(index + 1)) checkPair(outer, inner, report)
+    checkTimeout(outer, steps.slice(index + 1), report)
+  })
+  if (!steps.some(({ traits }) => finite(traits.limits))) {
+    report(
+      'no-timeout',
+      'nothing limits how long a call may take: a dependency that hangs holds its callers, and no circuit notices; add timeout(ms) as the innermost policy',
+    )
+  }
+  return findings
+}
+
+type Reporter = (code: FindingCode, message: string, ...of: readonly Step[]) => void
+
+function checkPair(outer: Step, inner: Step, report: Reporter): void {
+  const { traits: around } = outer
+  const { traits: within } = inner
+  const names = `"${inner.name}" inside "${outer.name}"`
+  if (outer === inner) {
+    report(
+      'same-instance-twice',
+      `"${outer.name}" stands in this pipeline twice: each call passes and counts twice; use it once, or make a second one`,
+      outer,
+    )
+    return
+  }
+  if (around.repeats && within.recovers) {
+    report(
+      'fallback-inside-retry',
+      `${names}: the fallback turns every failure into an answer, so nothing is ever retried; put the fallback outside`,
+      outer,
+      inner,
+    )
+  }
+  if (around.judges && within.recovers) {
+    report(
+      'fallback-inside-breaker',
+      `${names}: the breaker sees only answers, so it never opens; put the fallback outside`,
+      outer,
+      inner,
+    )
+  }
+  if (around.judges && within.repeats) {
+    report(
+      'retry-inside-breaker',
+      `${names}: a whole retry loop counts as one outcome, so the circuit opens late; put the retry outside`,
+      outer,
+      inner,
+    )
+  }
+  if (around.holds && within.repeats) {
+    report(
+      'bulkhead-outside-retry',
+      `${names}: the slot is held while backoff sleeps; put the bulkhead inside`,
+      outer,
+      inner,
+    )
+  }
+}
+
+function checkTimeout(outer: Step, inside: readonly Step[], report: Reporter): void {
+  const { limits } = outer.traits
+  if (!finite(limits)) return
+  const repeat = inside.findIndex((step) => step.traits.repeats)
+  const attempt = inside.find((step, index) => index > repeat && finite(step.traits.limits))
+  const direct = inside.find((step) => finite(step.traits.limits))
+  if (repeat < 0) {
+    if (direct !== undefined && (direct.traits.limits as number) >= limits) {
+      report(
+        'inner-timeout-longer',
+        `"${direct.name}" waits ${direct.traits.limits} ms inside "${outer.name}" of ${limits} ms, so it never fires; make the inner one shorter`,
+        outer,
+        direct,
+      )
+    }
+    return
+  }
+  if (attempt === undefined) return
+  const needed = worstCaseOf(inside).longestTime ?? Number.POSITIVE_INFINITY
+  const retry = inside[repeat] as Step
+  if ((attempt.traits.limits as number) >= limits) {
+    report(
+      'timeout-shorter-than-attempt',
+      `"${outer.name}" of ${limits} ms ends before one attempt of ${attempt.traits.limits} ms ("${attempt.name}") can: nothing is ever retried after a timeout; lengthen the total or shorten the attempt`,
+      outer,
+      retry,
+      attempt,
+    )
+  } else if (needed > limits) {
+    report(
+      'timeout-shorter-than-retries',
+      `"${outer.name}" of ${limits} ms cannot fit what "${retry.name}" plans: ${needed === Number.POSITIVE_INFINITY ? 'unboundedly long' : `${Math.ceil(needed)} ms`} for ${retry.traits.repeats?.calls} attempts; plan fewer or shorter ones, or lengthen the total`,
+      outer,
+      retry,
+      attempt,
+    )
+  }
+}
+
+/** Adds up, from the innermost policy outwards. */
+export function worstCaseOf(steps: readonly Step[]): WorstCase {
+  let time = Number.POSITIVE_INFINITY
+  let calls = 1
+  for (const { traits } of [...steps].reverse()) {
+    if (traits.repeats !== undefined) {
+      const { calls: attempts, pauses, maxElapsed } = traits.repeats
+      calls *= attempts
+      time = Math.min(time * attempts + pauses, maxElapsed + time)
+    }
+    if (traits.holds !== undefined) time += traits.holds.maxWait
+    if (traits.limits !== undefined) time = Math.min(time, traits.limits)
+  }
+  return { longestTime: orNull(time), mostCalls: orNull(calls) }
+}
+
+function orNull(value: number): number | null {
+  return Number.isFinite(value) ? value : null
+}
+
+function finite(limit: number | undefined): limit is number {
+  return limit !== undefined && Number.isFinite(limit)
+}

@@ -1,0 +1,175 @@
+/**
+ * One policy per key: a host, a tenant, a route. Bounded, and it never forgets what matters: an open
+ * circuit that is evicted would let everybody through again.
+ */
+import { type Clock, systemClock } from '../core/clock.ts'
+import {
+  checkOption,
+  clock,
+  duration,
+  fn,
+  optional,
+  positiveInteger,
+  readOptions,
+} from '../core/options.ts'
+import type { AlternativeOf, ExecuteOptions, Operation, PolicyLike } from '../core/policy.ts'
+import { StepPolicy } from '../core/step-policy.ts'
+
+export interface KeyedOptions {
+  /** Most policies kept; keys beyond that share one. @default 1_000 */
+  readonly maxKeys?: number
+  /** A policy that was not used for so long is forgotten, in ms. @default 600_000 */
+  readonly idleTime?: number
+  /** Where time comes from. @default systemClock */
+  readonly clock?: Clock
+}
+
+/** Policies by key. */
+export interface Keyed<P extends PolicyLike<unknown>> {
+  /** How many policies there are, the shared one left out. */
+  readonly size: number
+  /** The policy of `key`, made when it is first asked for. */
+  get(key: string): P
+  /** Calls `operation` under the policy of `key`. */
+  execute<T>(
+    key: string,
+    operation: Operation<T>,
+    options?: ExecuteOptions,
+  ): Promise<T | AlternativeOf<P>>
+  /** Forgets the policy of `key`, whatever its state. False if there was none. */
+  delete(key: string): boolean
+  /** The keys that have a policy, least recently used first. */
+  keys(): IterableIterator<string>
+}
+
+/** The key for which the policy is made that all keys beyond `maxKeys` share. */
+export const OVERFLOW_KEY = '(other)'
+
+/**
+ * Keeps one policy per key, made by `create` when the key is first used.
+ *
+ * The least recently used are forgotten when there are more than `maxKeys`, and those that were idle for
+ * `idleTime`; never one with calls under way or a circuit that is not closed. When nothing can be
+ * forgotten, further keys share one more policy, made for `OVERFLOW_KEY`: they are neither unprotected
+ * nor refused.
+ *
+ * **Use it** when one dependency has many parts that fail apart: a breaker per host.
+ * **Not for** keys that never come twice, such as request ids.
+ *
+ * @throws TypeError or RangeError at construction, naming option, value and range.
+ *
+ * @example
+ * ```ts
+ * import { circuitBreaker, keyed } from 'holdfast'
+ *
+ * const breakers = keyed((host) => circuitBreaker({ name: host }), { maxKeys: 100 })
+ * await breakers.execute('a.example', () => 'answer') // => 'answer'
+ * breakers.get('a.example') === breakers.get('a.example') // => true
+ * breakers.size // => 1
+ * ```
+ */
+export function keyed<P extends PolicyLike<unknown>>(
+  create: (key: string) => P,
+  options: KeyedOptions = {},
+): Keyed<P> {
+  checkOption('keyed', 'create', create, fn)
+  return new KeyedPolicies(create, readOptions('keyed', options, checks))
+}
+
+const checks = {
+  maxKeys: optional(positiveInteger),
+  idleTime: optional(duration({ zero: false, infinite: true })),
+  clock: optional(clock),
+}
+
+/** How many of the oldest are looked at when room is needed; a bound on the work of one call. */
+const MOST_LOOKED_AT = 16
+
+interface Entry<P> {
+  readonly policy: P
+  usedAt: number
+}
+
+class KeyedPolicies<P extends PolicyLike<unknown>> implements Keyed<P> {
+  readonly #create: (key: string) => P
+  readonly #maxKeys: number
+  readonly #idleTime: number
+  readonly #clock: Clock
+  /** In order of use, oldest first. */
+  readonly #entries = new Map<string, Entry<P>>()
+  #shared: P | undefined
+
+  constructor(create: (key: string) => P, options: KeyedOptions) {
+    this.#create = create
+    this.#maxKeys = options.maxKeys ?? 1000
+    this.#idleTime = options.idleTime ?? 600_000
+    this.#clock = options.clock ?? systemClock
+  }
+
+  get size(): number {
+    return this.#entries.size
+  }
+
+  get(key: string): P {
+    const usedAt = this.#clock.now()
+    const entry = this.#entries.get(key)
+    if (entry !== undefined) {
+      entry.usedAt = usedAt
+      this.#renew(key, entry)
+      return entry.policy
+    }
+    this.#forgetIdle(usedAt)
+    if (this.#entries.size >= this.#maxKeys && !this.#makeRoom()) {
+      this.#shared ??= this.#create(OVERFLOW_KEY)
+      return this.#shared
+    }
+    const policy = this.#create(key)
+    this.#entries.set(key, { policy, usedAt })
+    return policy
+  }
+
+  async execute<T>(
+    key: string,
+    operation: Operation<T>,
+    options?: ExecuteOptions,
+  ): Promise<T | AlternativeOf<P>> {
+    return this.get(key).execute(operation, options) as Promise<T | AlternativeOf<P>>
+  }
+
+  delete(key: string): boolean {
+    return this.#entries.delete(key)
+  }
+
+  keys(): IterableIterator<string> {
+    return this.#entries.keys()
+  }
+
+  #renew(key: string, entry: Entry<P>): void {
+    this.#entries.delete(key)
+    this.#entries.set(key, entry)
+  }
+
+  #forgetIdle(now: number): void {
+    let looked = 0
+    for (const [key, entry] of this.#entries) {
+      if (now - entry.usedAt < this.#idleTime || ++looked > MOST_LOOKED_AT) return
+      if (isPinned(entry.policy)) this.#renew(key, entry)
+      else this.#entries.delete(key)
+    }
+  }
+
+  /** Forgets the oldest that may be forgotten. Pinned ones go to the end: next time others are looked at. */
+  #makeRoom(): boolean {
+    let looked = 0
+    for (const [key, entry] of this.#entries) {
+      if (++looked > MOST_LOOKED_AT) return false
+      if (!isPinned(entry.policy)) return this.#entries.delete(key)
+      this.#renew(key, entry)
+    }
+    return false
+  }
+}
+
+function isPinned(policy: PolicyLike<unknown>): boolean {
+  return policy instanceof StepPolicy && policy.pinned
+}

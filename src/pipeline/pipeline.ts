@@ -1,0 +1,275 @@
+/**
+ * Several policies as one, the first outermost. Built-in policies are compiled into one engine; one of
+ * the user's own splits it, and is called between the halves.
+ */
+import { type Clock, systemClock } from '../core/clock.ts'
+import { Engine } from '../core/engine.ts'
+import type { HoldfastEvent, Listener, Warned } from '../core/events.ts'
+import { boolean, clock, fn, optional, readOptions, show, string } from '../core/options.ts'
+import type {
+  AlternativeOf,
+  Context,
+  Description,
+  Detailed,
+  ExecuteOptions,
+  Operation,
+  Policy,
+  PolicyLike,
+} from '../core/policy.ts'
+import type { Step } from '../core/step.ts'
+import { type CommonOptions, StepPolicy, watchStep, wrapWith } from '../core/step-policy.ts'
+import { type Finding, findingsIn, type WorstCase, worstCaseOf } from './check.ts'
+
+export interface PipelineOptions extends CommonOptions {
+  /** Names the pipeline in errors, events and statistics. */
+  readonly name: string
+  /** Makes every finding of `check()` an error at construction. @default false */
+  readonly strict?: boolean
+  /** A first listener, which also hears the warnings of construction. */
+  readonly onEvent?: Listener<HoldfastEvent>
+}
+
+/** Several policies as one. */
+export interface Pipeline<Alt = never> extends Policy<Alt> {
+  /** What in its order cannot work or was probably not meant. */
+  check(): readonly Finding[]
+  /** The most that one call can cost. */
+  worstCase(): WorstCase
+}
+
+/**
+ * Composes policies into one, **the first outermost**: a call passes them from left to right, its answer
+ * from right to left.
+ *
+ * The standard order is fallback, retry, circuit breaker, bulkhead, timeout. `check()` names what in an
+ * order cannot work; each finding is also told once as a `warning` event, and is an error with
+ * `strict: true`. A policy may serve many pipelines: sharing a breaker is passing the same value.
+ *
+ * @param nameOrOptions - The name, or options with the name.
+ * @param policies - Outermost first. None at all is fine: calls then just pass.
+ * @throws TypeError at construction for anything that is no policy, or for findings if `strict`.
+ *
+ * @example
+ * ```ts
+ * import { bulkhead, circuitBreaker, fallback, pipeline, retry, timeout } from 'holdfast'
+ *
+ * const catalogue = pipeline(
+ *   'catalogue',
+ *   fallback(() => 'last known product'),
+ *   retry({ maxRetries: 1, baseDelay: 1 }),
+ *   circuitBreaker(),
+ *   bulkhead({ maxConcurrent: 10 }),
+ *   timeout(2_000),
+ * )
+ * await catalogue.execute(() => Promise.reject(new Error('down'))) // => 'last known product'
+ * catalogue.check() // => []
+ * ```
+ */
+export function pipeline<const P extends readonly PolicyLike<unknown>[]>(
+  nameOrOptions: string | PipelineOptions,
+  ...policies: P
+): Pipeline<AlternativeOf<P[number]>> {
+  const given = typeof nameOrOptions === 'string' ? { name: nameOrOptions } : nameOrOptions
+  const options = readOptions('pipeline', given, checks)
+  policies.forEach((policy, index) => {
+    if (isPolicy(policy)) return
+    throw new TypeError(
+      `pipeline "${options.name}": policy ${index + 1} must have an execute method, but was ${show(policy)}`,
+    )
+  })
+  return new PipelinePolicy<AlternativeOf<P[number]>>(options, policies)
+}
+
+const checks = {
+  name: string,
+  strict: optional(boolean),
+  latency: optional(boolean),
+  clock: optional(clock),
+  onEvent: optional(fn),
+}
+
+function isPolicy(value: unknown): value is PolicyLike<unknown> {
+  return typeof (value as { execute?: unknown } | null | undefined)?.execute === 'function'
+}
+
+class PipelinePolicy<Alt> extends StepPolicy<Alt> implements Pipeline<Alt> {
+  readonly #policies: readonly PolicyLike<unknown>[]
+  readonly #members: readonly Step[]
+  readonly #foreign: Foreign | undefined
+  readonly #findings: readonly Finding[]
+  #untold: readonly Finding[]
+
+  constructor(options: PipelineOptions, policies: readonly PolicyLike<unknown>[]) {
+    super('pipeline', { clock: clockOf(policies), ...options })
+    this.#policies = policies
+    const split = policies.findIndex((policy) => stepsOf(policy) === undefined)
+    const fused = split < 0 ? policies : policies.slice(0, split)
+    this.#members = fused.flatMap((policy) => stepsOf(policy) ?? [])
+    this.#foreign = split < 0 ? undefined : new Foreign(this, policies.slice(split))
+    this.#findings = findingsIn(policies.flatMap((policy) => stepsOf(policy) ?? []))
+    this.#untold = this.#findings
+    const [finding] = this.#findings
+    if (options.strict && finding !== undefined) throw orderError(this.name, this.#findings)
+    if (options.onEvent !== undefined) this.subscribe(options.onEvent)
+  }
+
+  override get steps(): readonly Step[] {
+    return [this, ...this.#members]
+  }
+
+  /** Whether it can be fused into a pipeline around it. */
+  get fuses(): boolean {
+    return this.#foreign === undefined
+  }
+
+  override get pinned(): boolean {
+    return (
+      super.pinned || this.#policies.some((policy) => policy instanceof StepPolicy && policy.pinned)
+    )
+  }
+
+  override execute<T>(operation: Operation<T>, options?: ExecuteOptions): Promise<T | Alt> {
+    return super.execute(this.#through(operation), options)
+  }
+
+  override executeDetailed<T>(
+    operation: Operation<T>,
+    options?: ExecuteOptions,
+  ): Promise<Detailed<T | Alt>> {
+    return super.executeDetailed(this.#through(operation), options)
+  }
+
+  override wrap<This, Args extends readonly unknown[], T>(
+    fn: (this: This, ...args: Args) => T | PromiseLike<T>,
+  ): (this: This, ...args: Args) => Promise<T | Alt> {
+    const { engine } = this
+    const execute: Engine['execute'] = (operation, options, args) =>
+      engine.execute(this.#through(operation), options, args)
+    return wrapWith({ name: this.name, execute }, fn)
+  }
+
+  override subscribe(listener: Listener<HoldfastEvent>): () => void {
+    const own = (event: HoldfastEvent): unknown =>
+      'pipeline' in event && event.pipeline !== this.name ? undefined : listener(event)
+    const stops = [super.subscribe(listener)]
+    for (const step of new Set(this.#members)) stops.push(watchStep(step, own))
+    this.engine.measureExactly()
+    const untold = this.#untold
+    this.#untold = []
+    for (const finding of untold) this.emitter.emit(this.#warning(finding))
+    return () => {
+      for (const stop of stops) stop()
+    }
+  }
+
+  override describe(): Description {
+    const policies = this.#policies.map(
+      (policy): Description =>
+        policy instanceof StepPolicy
+          ? policy.describe()
+          : { policy: 'custom', name: policy.name ?? 'custom', options: {} },
+    )
+    return { ...super.describe(), policies }
+  }
+
+  check(): readonly Finding[] {
+    return this.#findings
+  }
+
+  worstCase(): WorstCase {
+    return worstCaseOf(this.#policies.flatMap((policy) => stepsOf(policy) ?? []))
+  }
+
+  #through<T>(operation: Operation<T>): Operation<T> {
+    const foreign = this.#foreign
+    if (foreign === undefined || typeof operation !== 'function') return operation
+    return (context) => foreign.execute(operation, context)
+  }
+
+  #warning({ code, message }: Finding): Warned {
+    return { type: 'warning', policy: this.name, at: this.clock.now(), code, message }
+  }
+}
+
+/** A policy of the user's own, and everything inside it. */
+class Foreign {
+  readonly #policy: PolicyLike<unknown>
+  readonly #engine: Engine
+  readonly #next: Foreign | undefined
+
+  constructor(owner: StepPolicy<unknown>, policies: readonly PolicyLike<unknown>[]) {
+    const [policy, ...inside] = policies as [PolicyLike<unknown>, ...PolicyLike<unknown>[]]
+    const split = inside.findIndex((candidate) => stepsOf(candidate) === undefined)
+    const fused = split < 0 ? inside : inside.slice(0, split)
+    const steps = fused.flatMap((member) => stepsOf(member) ?? [])
+    this.#policy = policy
+    this.#engine = new Engine(owner.name, steps, owner.clock, false)
+    this.#next = split < 0 ? undefined : new Foreign(owner, inside.slice(split))
+  }
+
+  execute<T>(operation: Operation<T>, outer: Context): Promise<T> {
+    const { signal, deadline } = outer
+    return this.#policy.execute(
+      (given: Context | undefined) => {
+        // A policy of another library may hand over nothing, or a signal alone.
+        const inherited = { signal: given?.signal ?? signal, deadline: given?.deadline ?? deadline }
+        const inside: Operation<unknown> = (inner) => {
+          const context = new InnerContext(outer, inner)
+          return this.#next === undefined
+            ? operation(context)
+            : this.#next.execute(operation, context)
+        }
+        return this.#engine.execute(inside, inherited, outer.args)
+      },
+      { signal, deadline },
+    ) as Promise<T>
+  }
+}
+
+/** The context of a call inside a foreign policy: limits from within, counts and arguments from without. */
+class InnerContext implements Context {
+  readonly #outer: Context
+  readonly #inner: Context
+
+  constructor(outer: Context, inner: Context) {
+    this.#outer = outer
+    this.#inner = inner
+  }
+
+  get signal(): AbortSignal {
+    return this.#inner.signal
+  }
+
+  get attempt(): number {
+    return this.#outer.attempt + this.#inner.attempt - 1
+  }
+
+  get deadline(): number {
+    return Math.min(this.#outer.deadline, this.#inner.deadline)
+  }
+
+  get remaining(): number {
+    return Math.min(this.#outer.remaining, this.#inner.remaining)
+  }
+
+  get args(): readonly unknown[] {
+    return this.#outer.args
+  }
+}
+
+/** The steps of a policy that can be fused; undefined for one of the user's own. */
+function stepsOf(policy: PolicyLike<unknown>): readonly Step[] | undefined {
+  if (policy instanceof PipelinePolicy && !policy.fuses) return undefined
+  return policy instanceof StepPolicy ? policy.steps : undefined
+}
+
+/** A pipeline lives in the time of its first policy that has one. */
+function clockOf(policies: readonly PolicyLike<unknown>[]): Clock {
+  for (const policy of policies) if (policy instanceof StepPolicy) return policy.clock
+  return systemClock
+}
+
+function orderError(name: string, findings: readonly Finding[]): TypeError {
+  const list = findings.map(({ code, message }) => `${code}: ${message}`).join('; ')
+  return new TypeError(`pipeline "${name}" (strict): ${list}`)
+}

@@ -1,0 +1,267 @@
+/**
+ * Stop crowding: at most so many calls at a time, a few more in line, and everybody else is refused.
+ * One part of a system that is slow can then not take the rest down with it.
+ */
+
+import type { Timer } from '../core/clock.ts'
+import { BulkheadFullError, stackless } from '../core/errors.ts'
+import {
+  anyOf,
+  checkOption,
+  count,
+  duration,
+  fn,
+  optional,
+  positiveInteger,
+  readOptions,
+} from '../core/options.ts'
+import type { Outcome } from '../core/outcome.ts'
+import type { Policy, Stats } from '../core/policy.ts'
+import { pulseOf } from '../core/pulse.ts'
+import { Semaphore, type Waiter } from '../core/semaphore.ts'
+import type { Admission, CallView, Exit, StrayWork, Traits, Waiting } from '../core/step.ts'
+import { type CommonOptions, commonChecks, StepPolicy } from '../core/step-policy.ts'
+
+export interface BulkheadOptions extends CommonOptions {
+  /** Calls that may run at the same time, 1 at least. */
+  readonly maxConcurrent: number
+  /** Calls that may stand in line for a slot; 0 refuses at once. @default 0 */
+  readonly maxQueue?: number
+  /** Longest time in line, in ms, above 0; `Infinity` waits for ever. @default 30_000 */
+  readonly maxWait?: number
+  /** Gives up the slot of work that its caller has abandoned, so many ms later. @default Infinity */
+  readonly abandonAfter?: number
+  /** Place in line by the arguments of a wrapped function: larger first, -10 to 10. @default 0 for all */
+  readonly priority?: number | ((args: readonly unknown[]) => number)
+}
+
+export interface BulkheadStats extends Stats {
+  /** Slots in use, those of abandoned work included. */
+  readonly running: number
+  readonly queued: number
+  readonly maxConcurrent: number
+  readonly maxQueue: number
+  /** Slots held by work whose caller has gone. */
+  readonly abandoned: number
+}
+
+/** Limits how many calls run at the same time. */
+export interface Bulkhead extends Policy {
+  stats(): BulkheadStats
+  /** Changes the number of slots: more start waiters at once, fewer stop nobody. */
+  resize(maxConcurrent: number): void
+}
+
+/**
+ * Lets at most `maxConcurrent` calls run at the same time, so that one part that is slow cannot take
+ * everything.
+ *
+ * Beyond that, `maxQueue` calls wait in line (by priority, first come first served within one); the
+ * rest are refused at once with `BulkheadFullError`, and so is who waits longer than `maxWait`. A freed
+ * slot goes to the first in line: nobody overtakes. Whoever aborts or times out in line leaves it at
+ * once. A call that waited runs in its own AsyncLocalStorage context.
+ *
+ * The slot follows the work, not the caller's patience: after a timeout it stays taken until the
+ * function has really ended (`stats().abandoned` counts those), or until `abandonAfter`.
+ *
+ * **Use it** one per dependency, sized to what the dependency can take.
+ * **Not for** calls per second: that is a rate limit.
+ *
+ * **Watch out:** a call that calls the same full bulkhead from inside waits for itself; `maxWait` ends it.
+ *
+ * @throws TypeError or RangeError at construction, naming option, value and range.
+ *
+ * @example
+ * ```ts
+ * import { bulkhead } from 'holdfast'
+ *
+ * const slots = bulkhead({ maxConcurrent: 1 })
+ * const first = slots.execute(() => new Promise((resolve) => setTimeout(resolve, 5, 'first')))
+ * await slots.execute(() => 'second').catch((error) => error.code) // => 'ERR_BULKHEAD_FULL'
+ * await first // => 'first'
+ * ```
+ */
+export function bulkhead(options: BulkheadOptions): Bulkhead {
+  return new BulkheadPolicy(readOptions('bulkhead', options, checks))
+}
+
+const checks = {
+  ...commonChecks,
+  maxConcurrent: positiveInteger,
+  maxQueue: optional(count(0)),
+  maxWait: optional(duration({ zero: false, infinite: true })),
+  abandonAfter: optional(duration({ infinite: true })),
+  priority: optional(anyOf(count(-10, 10), fn)),
+}
+
+class BulkheadPolicy extends StepPolicy implements Bulkhead {
+  readonly followsWork = true
+  override readonly traits: Traits
+  readonly #slots: Semaphore
+  readonly #maxQueue: number
+  readonly #maxWait: number
+  readonly #abandonAfter: number
+  readonly #priority: BulkheadOptions['priority']
+  /** Who stands in line, oldest first. */
+  readonly #line = new Set<PlaceInLine>()
+  #overdue: Timer | undefined
+  #abandoned = 0
+
+  constructor(options: BulkheadOptions) {
+    const slots = new Semaphore(options.maxConcurrent)
+    super('bulkhead', options, slots.gate)
+    this.#slots = slots
+    this.#maxQueue = options.maxQueue ?? 0
+    this.#maxWait = options.maxWait ?? 30_000
+    this.#abandonAfter = options.abandonAfter ?? Number.POSITIVE_INFINITY
+    this.#priority = options.priority ?? 0
+    this.traits = { holds: { maxWait: this.#maxQueue > 0 ? this.#maxWait : 0 } }
+  }
+
+  admit(call: CallView): Admission {
+    if (this.#slots.queued >= this.#maxQueue) return this.#full(0)
+    return new PlaceInLine(this, priorityOf(call, this.#priority), pulseOf(this.clock).now())
+  }
+
+  /** @internal Used by a place in line. */
+  join(place: PlaceInLine, onGrant: () => void): Waiter {
+    this.#line.add(place)
+    this.#watchLine()
+    return this.#slots.enqueue(() => {
+      this.#left(place)
+      onGrant()
+    }, place.priority)
+  }
+
+  /** @internal Used by a place in line. */
+  quit(place: PlaceInLine, waiter: Waiter): void {
+    this.#left(place)
+    this.#slots.abandon(waiter)
+  }
+
+  leave(_outcome: Outcome, { work }: Exit): void {
+    if (work === undefined) this.#slots.release()
+    else this.#hold(work)
+  }
+
+  resize(maxConcurrent: number): void {
+    checkOption('bulkhead', 'maxConcurrent', maxConcurrent, positiveInteger)
+    this.#slots.resize(maxConcurrent)
+  }
+
+  override stats(): BulkheadStats {
+    const { running, limit } = this.gate
+    const queued = this.#slots.queued
+    const abandoned = this.#abandoned
+    return {
+      ...super.stats(),
+      inFlight: running - abandoned + queued,
+      running,
+      queued,
+      maxConcurrent: limit,
+      maxQueue: this.#maxQueue,
+      abandoned,
+    }
+  }
+
+  #hold(work: StrayWork): void {
+    this.#abandoned++
+    this.#tell('held')
+    let held = true
+    const free = (slot: 'ended' | 'forgotten'): void => {
+      if (!held) return
+      held = false
+      timer?.cancel()
+      this.#abandoned--
+      this.#slots.release()
+      this.#tell(slot)
+    }
+    const after = this.#abandonAfter
+    const timer =
+      after === Number.POSITIVE_INFINITY
+        ? undefined
+        : this.clock.setTimer(() => free('forgotten'), after)
+    // Nobody waits for this: it must not keep a process alive.
+    timer?.unref()
+    work.whenEnded(() => free('ended'))
+  }
+
+  #tell(slot: 'held' | 'ended' | 'forgotten'): void {
+    if (!this.emitter.observed) return
+    const { name: policy } = this
+    const abandoned = this.#abandoned
+    this.emitter.emit({ type: 'abandon', policy, at: this.clock.now(), slot, abandoned })
+  }
+
+  #full(waited: number): BulkheadFullError {
+    const { running, limit: maxConcurrent } = this.gate
+    const queued = this.#slots.queued
+    const facts = { running, queued, maxConcurrent, maxQueue: this.#maxQueue, waited }
+    return stackless(() => new BulkheadFullError(this.name, facts))
+  }
+
+  #left(place: PlaceInLine): void {
+    this.#line.delete(place)
+    if (this.#line.size > 0 || this.#overdue === undefined) return
+    this.#overdue.cancel()
+    this.#overdue = undefined
+  }
+
+  /** One timer for the whole line: everybody may wait equally long. */
+  #watchLine(): void {
+    const [oldest] = this.#line
+    if (oldest === undefined || this.#overdue !== undefined) return
+    const left = oldest.since + this.#maxWait - this.clock.now()
+    this.#overdue = this.clock.setTimer(() => {
+      this.#overdue = undefined
+      const now = this.clock.now()
+      for (const place of this.#line) {
+        if (place.since + this.#maxWait > now) break
+        place.refuse(this.#full(now - place.since))
+      }
+      this.#watchLine()
+    }, left)
+  }
+}
+
+class PlaceInLine implements Waiting {
+  readonly kind = 'waiting'
+  readonly priority: number
+  readonly since: number
+  readonly #bulkhead: BulkheadPolicy
+  #waiter: Waiter | undefined
+  #done: ((refusal?: BulkheadFullError) => void) | undefined
+
+  constructor(owner: BulkheadPolicy, priority: number, since: number) {
+    this.#bulkhead = owner
+    this.priority = priority
+    this.since = since
+  }
+
+  begin(done: (refusal?: BulkheadFullError) => void): void {
+    this.#done = done
+    this.#waiter = this.#bulkhead.join(this, done)
+  }
+
+  cancel(): void {
+    if (this.#waiter !== undefined) this.#bulkhead.quit(this, this.#waiter)
+    this.#waiter = undefined
+  }
+
+  refuse(error: BulkheadFullError): void {
+    this.cancel()
+    this.#done?.(error)
+  }
+}
+
+/** A place in line must be a number whatever a user's function does. */
+function priorityOf(call: CallView, option: BulkheadOptions['priority']): number {
+  let priority: unknown = call.priority ?? option
+  try {
+    if (typeof priority === 'function') priority = priority(call.args)
+  } catch {
+    priority = 0
+  }
+  if (typeof priority !== 'number' || Number.isNaN(priority)) return 0
+  return Math.max(-10, Math.min(10, Math.round(priority)))
+}

@@ -1,0 +1,370 @@
+/**
+ * Stop asking: a dependency that keeps failing is left alone for a while, then tried with care.
+ * The state is decided in one place at a time and derived lazily from a monotonic clock: no timers.
+ */
+import { CircuitOpenError, stackless } from '../../core/errors.ts'
+import type { StateChanged } from '../../core/events.ts'
+import { beginEra, UNLIMITED } from '../../core/gate.ts'
+import { checkOption, oneOf } from '../../core/options.ts'
+import { type Outcome, retryAfterOf } from '../../core/outcome.ts'
+import type { Policy, Stats } from '../../core/policy.ts'
+import { type Pulse, pulseOf } from '../../core/pulse.ts'
+import { systemRandom } from '../../core/random.ts'
+import type { Admission, Exit, Traits } from '../../core/step.ts'
+import { StepPolicy } from '../../core/step-policy.ts'
+import {
+  type CircuitBreakerMode,
+  type CircuitBreakerOptions,
+  readBreakerOptions,
+} from './options.ts'
+import { type CircuitSnapshot, checkCircuitSnapshot } from './snapshot.ts'
+import { type Trial, Trials } from './trials.ts'
+import { TripRules } from './trip-rules.ts'
+import { type BreakerVerdict, classify } from './verdicts.ts'
+
+export type CircuitState = 'closed' | 'open' | 'half-open' | 'isolated'
+
+export interface CircuitBreakerStats extends Stats {
+  readonly state: CircuitState
+  readonly mode: CircuitBreakerMode
+  readonly consecutiveFailures: number
+  /** Share of failures in the window, 0 to 1; 0 when no rate is configured. */
+  readonly failureRate: number
+  readonly slowCallRate: number
+  /** How often it has opened. */
+  readonly opened: number
+  /** Ended calls that said nothing of the dependency. */
+  readonly ignored: number
+  /** Time until the first trial, in ms; 0 unless open. */
+  readonly retryAfter: number
+}
+
+/** Stops calling a dependency that keeps failing. */
+export interface CircuitBreaker extends Policy {
+  /** Reading it after `resetTimeout` makes an open circuit half-open, as a call would. */
+  readonly state: CircuitState
+  /** Setting it starts anew with a closed circuit. */
+  mode: CircuitBreakerMode
+  /** Holds it open by hand until `close()` or `reset()`. */
+  isolate(): void
+  /** Closes it by hand and forgets the failures. Calls under way change nothing any more. */
+  close(): void
+  /** As newly made: closed, nothing remembered, statistics at 0. */
+  reset(): void
+  stats(): CircuitBreakerStats
+  /** The state as plain JSON, a copy. */
+  snapshot(): CircuitSnapshot
+  /**
+   * Continues where a snapshot was taken; time served in between counts.
+   *
+   * @throws TypeError if it is no snapshot; the circuit is unchanged.
+   */
+  restore(snapshot: unknown): void
+}
+
+/**
+ * Stops calling a dependency that keeps failing, and tries it again after a pause.
+ *
+ * While **closed**, calls pass. After `failureThreshold` failures in a row, or when `failureRate` or
+ * `slowCallRate` of the calls in `window` is reached, it turns **open**: calls reject at once with
+ * `CircuitOpenError` and are not made. After `resetTimeout` it turns **half-open** and lets
+ * `halfOpenCalls` trial calls through: all succeed and it closes, one fails and it opens again.
+ *
+ * Errors and timeouts are failures; answers like 404 are successes; the caller's abort, refusals of
+ * inner policies and programming errors are ignored. A result that comes after the state has changed
+ * reaches its caller and is not counted. A trial that never ends is replaced after `trialTimeout`.
+ *
+ * **Use it** one per dependency, made once, around a timeout.
+ * **Not for** single blips: use `retry`, outside the breaker.
+ *
+ * **Watch out:** a call that never ends is never counted. Without a timeout inside, a dependency that
+ * hangs does not trip it.
+ *
+ * @throws TypeError or RangeError at construction, naming option, value and range.
+ *
+ * @example
+ * ```ts
+ * import { circuitBreaker } from 'holdfast'
+ * import { virtualClock } from 'holdfast/testing'
+ *
+ * const clock = virtualClock()
+ * const breaker = circuitBreaker({ failureThreshold: 2, resetTimeout: 1_000, clock })
+ * const down = () => Promise.reject(new Error('down'))
+ * for (const call of [1, 2]) await breaker.execute(down).catch(() => call)
+ * breaker.state // => 'open'
+ * await clock.advance(1_000)
+ * await breaker.execute(() => 'back') // => 'back'
+ * breaker.state // => 'closed'
+ * ```
+ */
+export function circuitBreaker(options: CircuitBreakerOptions = {}): CircuitBreaker {
+  return new CircuitBreakerPolicy(readBreakerOptions(options))
+}
+
+/** Each phase has only what it needs. Ramping up is the second half of being half-open. */
+type Phase =
+  | { readonly is: 'closed' }
+  | { readonly is: 'open'; readonly until: number; readonly cause: unknown; readonly why: string }
+  | { readonly is: 'trying'; readonly trials: Trials; readonly cause: unknown }
+  | { readonly is: 'ramping'; readonly since: number; readonly cause: unknown }
+  | { readonly is: 'isolated' }
+
+class CircuitBreakerPolicy extends StepPolicy implements CircuitBreaker {
+  readonly usesTime: boolean
+  override readonly traits: Traits = { judges: true }
+  readonly #options: CircuitBreakerOptions
+  readonly #rules: TripRules
+  readonly #pulse: Pulse
+  #phase: Phase = { is: 'closed' }
+  #mode: CircuitBreakerMode
+  #openings = 0
+  #opened = 0
+  #ignored = 0
+  /** Calls of earlier eras that have not come back. */
+  #late = 0
+
+  constructor(options: CircuitBreakerOptions) {
+    super('circuitBreaker', options)
+    this.#options = options
+    this.#rules = new TripRules(options)
+    this.#pulse = pulseOf(this.clock)
+    this.#mode = options.mode ?? 'enabled'
+    this.usesTime = options.slowCallDuration !== undefined
+    this.#setGate()
+  }
+
+  get state(): CircuitState {
+    this.#tryHalfOpen(this.clock.now())
+    return stateOf(this.#phase)
+  }
+
+  get mode(): CircuitBreakerMode {
+    return this.#mode
+  }
+
+  set mode(mode: CircuitBreakerMode) {
+    checkOption('circuitBreaker', 'mode', mode, oneOf(['enabled', 'metrics-only', 'disabled']))
+    this.#mode = mode
+    this.#closeByHand(`mode set to ${mode}`)
+  }
+
+  /** An open circuit that is forgotten would let everybody through at once. */
+  override get pinned(): boolean {
+    return super.pinned || this.#phase.is !== 'closed'
+  }
+
+  isolate(): void {
+    this.#enter({ is: 'isolated' }, 'isolated by hand')
+  }
+
+  close(): void {
+    this.#closeByHand('closed by hand')
+  }
+
+  reset(): void {
+    this.#closeByHand('reset by hand')
+    const { gate } = this
+    gate.succeeded = gate.failed = gate.timedOut = gate.rejected = gate.aborted = 0
+    this.#opened = 0
+    this.#ignored = 0
+  }
+
+  /** Only asked while the circuit is not simply closed. */
+  admit(): Admission {
+    const now = this.clock.now()
+    this.#tryHalfOpen(now)
+    const phase = this.#phase
+    if (phase.is === 'trying') {
+      const trial = phase.trials.tryBegin(now)
+      if (trial === undefined) return this.#refusal('half-open', phase.trials.wait(now))
+      this.gate.running++
+      return trial
+    }
+    if (phase.is === 'ramping' && !this.#letsThrough(phase.since, now)) {
+      return this.#refusal('half-open', 0)
+    }
+    if (phase.is === 'open') return this.#refusal('open', phase.until - now)
+    if (phase.is === 'isolated') return this.#refusal('isolated', Number.POSITIVE_INFINITY)
+    this.gate.running++
+    return undefined
+  }
+
+  leave(outcome: Outcome, { permit, late, since }: Exit): void {
+    if (late) {
+      this.#late--
+      return
+    }
+    this.gate.running--
+    const trial = permit as Trial | undefined
+    if (trial?.expired || this.#mode === 'disabled') return
+    const verdict = classify(outcome, this.#options)
+    if (verdict === 'ignored') this.#ignored++
+    if (this.#phase.is === 'trying' && trial !== undefined) {
+      this.#judgeTrial(this.#phase.trials, trial, verdict, outcome)
+    } else if (verdict !== 'ignored') this.#judge(verdict, outcome, since)
+  }
+
+  override stats(): CircuitBreakerStats {
+    const state = this.state
+    const now = this.clock.now()
+    const phase = this.#phase
+    return {
+      ...super.stats(),
+      inFlight: this.gate.running + this.#late,
+      state,
+      mode: this.#mode,
+      consecutiveFailures: this.#rules.consecutiveFailures,
+      failureRate: this.#rules.failureRate(now),
+      slowCallRate: this.#rules.slowCallRate(now),
+      opened: this.#opened,
+      ignored: this.#ignored,
+      retryAfter: phase.is === 'open' ? Math.max(0, phase.until - now) : 0,
+    }
+  }
+
+  snapshot(): CircuitSnapshot {
+    const now = this.clock.now()
+    const phase = this.#phase
+    const state = stateOf(phase)
+    return {
+      version: 1,
+      // Trials do not survive their process: their circuit goes on as open with no time left.
+      state: state === 'half-open' ? 'open' : state,
+      openings: this.#openings,
+      remaining: phase.is === 'open' ? Math.max(0, phase.until - now) : 0,
+      takenAt: this.clock.wallTime(),
+      trip: this.#rules.snapshot(now),
+    }
+  }
+
+  restore(found: unknown): void {
+    const snapshot = checkCircuitSnapshot(found)
+    const now = this.clock.now()
+    const served = Math.max(0, this.clock.wallTime() - snapshot.takenAt)
+    this.#rules.restore(snapshot.trip, now - served)
+    this.#openings = snapshot.openings
+    const until = now + Math.max(0, snapshot.remaining - served)
+    const why = 'restored'
+    if (snapshot.state === 'open') this.#enter({ is: 'open', until, cause: undefined, why }, why)
+    else this.#enter({ is: snapshot.state }, why)
+  }
+
+  #judge(verdict: 'success' | 'failure', outcome: Outcome, since: number): void {
+    const { slowCallDuration } = this.#options
+    const now = this.#pulse.now()
+    const slow = slowCallDuration !== undefined && now - since >= slowCallDuration
+    const reason = this.#rules.record(verdict === 'failure', slow, now)
+    if (reason !== undefined && this.#mode === 'enabled') this.#open(reason, outcome.error)
+    else {
+      this.#finishRamp(now)
+      this.#setGate()
+    }
+  }
+
+  #judgeTrial(trials: Trials, trial: Trial, verdict: BreakerVerdict, outcome: Outcome): void {
+    if (verdict === 'failure') this.#open('a trial call failed', outcome.error)
+    else if (verdict === 'ignored') trials.forget(trial)
+    else if (trials.succeed(trial)) this.#recover()
+  }
+
+  #open(reason: string, cause: unknown): void {
+    this.#openings++
+    this.#opened++
+    const now = this.clock.now()
+    const asked = retryAfterOf(cause, () => this.clock.wallTime()) ?? 0
+    const { maxRetryAfter = 300_000 } = this.#options
+    const pause = Math.max(this.#resetTimeout(), Math.min(asked, maxRetryAfter))
+    this.#enter({ is: 'open', until: now + pause, cause, why: reason }, reason)
+  }
+
+  #resetTimeout(): number {
+    const { resetTimeout = 30_000 } = this.#options
+    if (typeof resetTimeout === 'number') return resetTimeout
+    try {
+      const pause = resetTimeout(this.#openings)
+      if (typeof pause === 'number' && pause >= 0) return Math.min(pause, Number.MAX_SAFE_INTEGER)
+    } catch {
+      // An open circuit must have a way out whatever a user's function does.
+    }
+    return 30_000
+  }
+
+  #tryHalfOpen(now: number): void {
+    const phase = this.#phase
+    if (phase.is === 'open' && now >= phase.until) {
+      const { halfOpenCalls = 1, trialTimeout = 30_000 } = this.#options
+      const trials = new Trials(halfOpenCalls, trialTimeout)
+      this.#enter({ is: 'trying', trials, cause: phase.cause }, 'resetTimeout has passed')
+    } else this.#finishRamp(now)
+  }
+
+  #recover(): void {
+    const { rampUp = 0 } = this.#options
+    this.#rules.reset()
+    if (rampUp > 0 && this.#phase.is === 'trying') {
+      const { cause } = this.#phase
+      this.#enter({ is: 'ramping', since: this.clock.now(), cause }, 'trial calls succeeded')
+    } else this.#close('trial calls succeeded')
+  }
+
+  #finishRamp(now: number): void {
+    const { rampUp = 0 } = this.#options
+    if (this.#phase.is === 'ramping' && now - this.#phase.since >= rampUp) {
+      this.#close('ramp-up is over')
+    }
+  }
+
+  /** The share of calls that pass grows with time, from a tenth to all. */
+  #letsThrough(since: number, now: number): boolean {
+    const { rampUp = 0, random = systemRandom } = this.#options
+    return random() < Math.max(0.1, (now - since) / rampUp)
+  }
+
+  #close(reason: string): void {
+    this.#openings = 0
+    this.#enter({ is: 'closed' }, reason)
+  }
+
+  #closeByHand(reason: string): void {
+    this.#rules.reset()
+    this.#close(reason)
+  }
+
+  /** The only place where the phase changes; listeners hear of it when all is done. */
+  #enter(phase: Phase, reason: string): void {
+    const from = stateOf(this.#phase)
+    const to = stateOf(phase)
+    this.#phase = phase
+    this.#late += this.gate.running
+    beginEra(this.gate)
+    this.#setGate()
+    if (from === to || !this.emitter.observed) return
+    const { name: policy } = this
+    const at = this.clock.now()
+    const opening =
+      phase.is === 'open' ? { cause: phase.cause, resetTimeout: Math.max(0, phase.until - at) } : {}
+    const event: StateChanged = { type: 'state-change', policy, at, from, to, reason, ...opening }
+    this.emitter.emit(event)
+  }
+
+  #setGate(): void {
+    const closed = this.#phase.is === 'closed'
+    const { isFailureResult } = this.#options
+    this.gate.limit = closed ? UNLIMITED : 0
+    this.gate.ask(
+      this.#mode !== 'disabled' &&
+        (!closed || isFailureResult !== undefined || this.#rules.wantsSuccesses),
+    )
+  }
+
+  #refusal(state: 'open' | 'half-open' | 'isolated', retryAfter: number): CircuitOpenError {
+    const phase = this.#phase
+    const why = phase.is === 'open' ? phase.why : 'see state'
+    const cause = 'cause' in phase ? phase.cause : undefined
+    return stackless(() => new CircuitOpenError(this.name, state, retryAfter, why, cause))
+  }
+}
+
+function stateOf(phase: Phase): CircuitState {
+  return phase.is === 'trying' || phase.is === 'ramping' ? 'half-open' : phase.is
+}

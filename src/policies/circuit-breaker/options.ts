@@ -1,0 +1,102 @@
+/**
+ * The options of a circuit breaker: what they mean, what they may be, and which contradict each other.
+ */
+import {
+  anyOf,
+  count,
+  duration,
+  fn,
+  oneOf,
+  optional,
+  rate,
+  readOptions,
+} from '../../core/options.ts'
+import type { RandomSource } from '../../core/random.ts'
+import { type CommonOptions, commonChecks } from '../../core/step-policy.ts'
+import { createWindow, type WindowDescription } from '../../core/window.ts'
+
+/** `'metrics-only'` counts and never refuses; `'disabled'` does not even count. */
+export type CircuitBreakerMode = 'enabled' | 'metrics-only' | 'disabled'
+
+/** What a classifier may answer; undefined leaves it to the default. */
+export type Classification = boolean | 'ignore' | undefined
+
+export interface CircuitBreakerOptions extends CommonOptions {
+  /** Failures in a row that open the circuit. @default 5, or off when a rate is given */
+  readonly failureThreshold?: number
+  /** Share of the calls in the window that must have failed to open it, above 0 up to 1. */
+  readonly failureRate?: number
+  /** Share of the calls in the window that must have been slow to open it, above 0 up to 1. */
+  readonly slowCallRate?: number
+  /** A call that takes this long or longer is slow, in ms. Needed for `slowCallRate`. */
+  readonly slowCallDuration?: number
+  /** What the rates look back on: `countWindow(n)` or `timeWindow(ms)`. @default countWindow(100) */
+  readonly window?: WindowDescription
+  /** Calls the window must hold before a rate is judged. @default 10, or the size of a smaller count window */
+  readonly minimumCalls?: number
+  /** How long to stay open before a trial, in ms; or that by how often it opened in a row. @default 30_000 */
+  readonly resetTimeout?: number | ((openings: number) => number)
+  /** Longest that a server's Retry-After may keep it open, in ms. @default 300_000 */
+  readonly maxRetryAfter?: number
+  /** Trial calls that must succeed to close it; as many run at a time. @default 1 */
+  readonly halfOpenCalls?: number
+  /** A trial that has not ended after this long is replaced by another, in ms. @default 30_000 */
+  readonly trialTimeout?: number
+  /** After the trials, let a growing share of calls through for this long, in ms. @default 0, all at once */
+  readonly rampUp?: number
+  /** Whether an error is a failure of the dependency (true), a success (false) or to be ignored. */
+  readonly isFailure?: (error: unknown) => Classification
+  /** Whether a result is a failure of the dependency. @default no result is */
+  readonly isFailureResult?: (result: unknown) => Classification
+  /** Watch without refusing, or do nothing at all. @default 'enabled' */
+  readonly mode?: CircuitBreakerMode
+  /** Where chance comes from, for `rampUp`. @default Math.random */
+  readonly random?: RandomSource
+}
+
+/** Checks the options and what they say together. */
+export function readBreakerOptions(options: CircuitBreakerOptions): CircuitBreakerOptions {
+  const given = readOptions('circuitBreaker', options, checks)
+  const { slowCallRate, slowCallDuration, window, minimumCalls, failureRate } = given
+  if ((slowCallRate === undefined) !== (slowCallDuration === undefined)) {
+    throw new TypeError(
+      'circuitBreaker: slowCallRate and slowCallDuration need each other (which calls are slow, and how many of them are too many)',
+    )
+  }
+  if (window !== undefined) createWindow(window)
+  const size = window?.type === 'count' ? window.size : undefined
+  const hasRate = failureRate !== undefined || slowCallRate !== undefined
+  if (size !== undefined && minimumCalls !== undefined && minimumCalls > size) {
+    throw new RangeError(
+      `circuitBreaker: minimumCalls must be at most the size of the window, ${size}, but was ${minimumCalls} (it could never judge)`,
+    )
+  }
+  if (!hasRate && (window !== undefined || minimumCalls !== undefined)) {
+    throw new TypeError(
+      'circuitBreaker: window and minimumCalls need failureRate or slowCallRate (failureThreshold counts failures in a row)',
+    )
+  }
+  return given
+}
+
+const checks = {
+  ...commonChecks,
+  failureThreshold: optional(count(1)),
+  failureRate: optional(rate({ zero: false })),
+  slowCallRate: optional(rate({ zero: false })),
+  slowCallDuration: optional(duration()),
+  window: optional({
+    expected: 'countWindow(size) or timeWindow(duration)',
+    fault: (value: unknown) => (typeof value === 'object' && value !== null ? undefined : 'type'),
+  } as const),
+  minimumCalls: optional(count(1, Number.MAX_SAFE_INTEGER)),
+  resetTimeout: optional(anyOf(duration(), fn)),
+  maxRetryAfter: optional(duration()),
+  halfOpenCalls: optional(count(1, Number.MAX_SAFE_INTEGER)),
+  trialTimeout: optional(duration({ zero: false })),
+  rampUp: optional(duration()),
+  isFailure: optional(fn),
+  isFailureResult: optional(fn),
+  mode: optional(oneOf(['enabled', 'metrics-only', 'disabled'])),
+  random: optional(fn),
+}

@@ -1,0 +1,333 @@
+/**
+ * Try again, later, a bounded number of times: only what may get better, and never into a dead line.
+ */
+import { type Backoff, boundDelay, exponential, type Jitter } from '../core/backoff.ts'
+import { type GaveUp, harmless } from '../core/events.ts'
+import { anyJitter } from '../core/jitter.ts'
+import { count, duration, fn, number, optional, readOptions, withMethods } from '../core/options.ts'
+import { judge, type Outcome, retryAfterOf } from '../core/outcome.ts'
+import type { Policy, Stats } from '../core/policy.ts'
+import { type RandomSource, systemRandom } from '../core/random.ts'
+import type { Admission, CallView, Reaction, Traits, Visit } from '../core/step.ts'
+import { type CommonOptions, commonChecks, StepPolicy } from '../core/step-policy.ts'
+import type { RetryBudget } from './retry-budget.ts'
+
+/** What a hook or a predicate is told. */
+export interface RetryInfo {
+  /** How often the function has been called. */
+  readonly attempt: number
+  /** Retries that `maxRetries` still allows. */
+  readonly retriesLeft: number
+  /** Since the call began, in ms. */
+  readonly elapsed: number
+}
+
+export interface RetryOptions extends CommonOptions {
+  /** Retries after the first try: 3 means at most 4 calls. `Infinity` for no bound. @default 3 */
+  readonly maxRetries?: number
+  /** Delay before the n-th retry, in ms. @default exponential, from the four options below */
+  readonly backoff?: Backoff
+  /** First delay, in ms. @default 1_000 */
+  readonly baseDelay?: number
+  /** By what each delay grows, 1 at least. @default 2 */
+  readonly factor?: number
+  /** Longest delay after jitter, in ms. @default 30_000 */
+  readonly maxDelay?: number
+  /** Spread of the delays: a share (0.2 is ±20 %), or a strategy. @default 0.2 */
+  readonly jitter?: Jitter
+  /** Longest wait that a server's Retry-After may ask for, in ms. @default maxDelay */
+  readonly maxRetryAfter?: number
+  /** No retry begins when so much time has passed since the call began, in ms. @default Infinity */
+  readonly maxElapsed?: number
+  /** Whether a failure is worth another try; undefined leaves it to the default. */
+  readonly shouldRetry?: (error: unknown, info: RetryInfo) => boolean | undefined
+  /** Whether a result is worth another try. @default no result is */
+  readonly shouldRetryResult?: (result: unknown, info: RetryInfo) => boolean
+  /** An allowance shared with other retries. */
+  readonly budget?: RetryBudget
+  /** Before each call of the function, the first included. */
+  readonly beforeAttempt?: (info: RetryInfo) => unknown
+  /** After each call of the function. */
+  readonly afterAttempt?: (info: RetryInfo & { readonly error?: unknown }) => unknown
+  /** Before each pause. */
+  readonly onRetry?: (
+    info: RetryInfo & { readonly delay: number; readonly error?: unknown },
+  ) => unknown
+  /** When no further try is made although the last one was no success. */
+  readonly onGiveUp?: (
+    info: RetryInfo & { readonly reason: GaveUp['reason']; readonly error?: unknown },
+  ) => unknown
+  /** Where chance comes from. @default Math.random */
+  readonly random?: RandomSource
+}
+
+export interface RetryStats extends Stats {
+  /** Further tries that were made. */
+  readonly retries: number
+  /** Calls that succeeded only after a retry. */
+  readonly recovered: number
+  /** Calls that stopped without success, by reason. */
+  readonly gaveUp: Readonly<Record<GaveUp['reason'], number>>
+}
+
+/** Makes failed calls again. */
+export interface Retry extends Policy {
+  stats(): RetryStats
+}
+
+/**
+ * Makes a failed call again, up to `maxRetries` times, with growing and spread pauses.
+ *
+ * Retried is what may get better: timeouts, connection errors, 5xx, 408, 429 and errors it knows nothing
+ * of. Not retried: other 4xx, programming errors (`TypeError` and kin, unless from `fetch`'s network),
+ * a refusal (open circuit, full bulkhead) and the caller's abort. A Retry-After of the server is waited for,
+ * up to `maxRetryAfter`. A pause that could not end before the deadline is not begun. The caller gets
+ * the last error, as it came.
+ *
+ * **Use it** outside breaker and timeout, so that each attempt has its own.
+ * **Not for** work that must not happen twice, unless it carries an idempotency key.
+ *
+ * **Watch out:** retries multiply load just when a dependency can bear it least: share a `retryBudget`.
+ *
+ * @throws TypeError or RangeError at construction, naming option, value and range.
+ *
+ * @example
+ * ```ts
+ * import { retry } from 'holdfast'
+ *
+ * let calls = 0
+ * const flaky = async () => {
+ *   if (++calls < 3) throw new Error('not yet')
+ *   return `after ${calls} calls`
+ * }
+ * await retry({ baseDelay: 1 }).execute(flaky) // => 'after 3 calls'
+ * ```
+ */
+export function retry(options: RetryOptions = {}): Retry {
+  return new RetryPolicy(readOptions('retry', options, checks))
+}
+
+const checks = {
+  ...commonChecks,
+  maxRetries: optional(count(0)),
+  backoff: optional(fn),
+  baseDelay: optional(duration()),
+  factor: optional(number(1)),
+  maxDelay: optional(duration()),
+  jitter: optional(anyJitter),
+  maxRetryAfter: optional(duration()),
+  maxElapsed: optional(duration({ infinite: true })),
+  shouldRetry: optional(fn),
+  shouldRetryResult: optional(fn),
+  budget: optional(withMethods('a retryBudget', 'deposit', 'tryWithdraw')),
+  beforeAttempt: optional(fn),
+  afterAttempt: optional(fn),
+  onRetry: optional(fn),
+  onGiveUp: optional(fn),
+  random: optional(fn),
+}
+
+/** Of one call. */
+interface Progress {
+  retries: number
+  previousDelay: number
+}
+
+class RetryPolicy extends StepPolicy implements Retry {
+  readonly usesTime = true
+  readonly maxRetries: number
+  readonly backoff: Backoff
+  override readonly traits: Traits
+  readonly #options: RetryOptions
+  readonly #random: RandomSource
+  readonly #maxDelay: number
+  readonly #maxRetryAfter: number
+  #retries = 0
+  #recovered = 0
+  readonly #gaveUp = {
+    'not-retryable': 0,
+    'max-retries': 0,
+    'max-elapsed': 0,
+    deadline: 0,
+    budget: 0,
+  }
+
+  constructor(options: RetryOptions) {
+    super('retry', options)
+    this.#options = options
+    this.maxRetries = options.maxRetries ?? 3
+    this.backoff = options.backoff ?? ownBackoff(options)
+    this.#random = options.random ?? systemRandom
+    // A backoff of one's own has a cap of its own.
+    this.#maxDelay = options.maxDelay ?? (options.backoff ? Number.MAX_SAFE_INTEGER : 30_000)
+    this.#maxRetryAfter = options.maxRetryAfter ?? options.maxDelay ?? 30_000
+    const { beforeAttempt, afterAttempt, shouldRetryResult, budget } = options
+    if (beforeAttempt !== undefined) this.gate.limit = 0
+    this.gate.ask(Boolean(afterAttempt ?? shouldRetryResult ?? budget))
+    const { maxElapsed = Number.POSITIVE_INFINITY } = options
+    const pauses = longestPauses(this.backoff, this.maxRetries, this.#maxDelay)
+    this.traits = { repeats: { calls: this.maxRetries + 1, pauses, maxElapsed } }
+  }
+
+  /** Only asked when there is a hook to call before the first attempt. */
+  admit(call: CallView): Admission {
+    this.gate.running++
+    this.#beforeAttempt(call, 1, 0)
+    return undefined
+  }
+
+  react(outcome: Outcome, visit: Visit): Reaction | undefined {
+    const first = visit.memo === undefined
+    if (first) visit.memo = { retries: 0, previousDelay: 0 }
+    const progress = visit.memo as Progress
+    const { call } = visit
+    const info = this.#info(call, progress)
+    const { afterAttempt, budget } = this.#options
+    if (first) budget?.deposit()
+    if (afterAttempt !== undefined) harmless(afterAttempt, { ...info, ...errorOf(outcome) })
+
+    if (!this.#wantsRetry(outcome, info)) {
+      if (outcome.ending === 'succeeded') {
+        if (progress.retries > 0) this.#recovered++
+        return undefined
+      }
+      return this.#giveUp('not-retryable', outcome, call, info)
+    }
+    if (progress.retries >= this.maxRetries) return this.#giveUp('max-retries', outcome, call, info)
+
+    let delay: number
+    try {
+      delay = this.#delay(outcome, progress)
+    } catch (error) {
+      return { kind: 'fail', error }
+    }
+    const stop = this.#stopsBefore(call, info.elapsed, delay)
+    if (stop !== undefined) return this.#giveUp(stop, outcome, call, info)
+
+    progress.retries++
+    progress.previousDelay = delay
+    this.#retries++
+    this.#announce(outcome, call, info, delay)
+    const before =
+      this.#options.beforeAttempt === undefined
+        ? undefined
+        : () => this.#beforeAttempt(call, call.calls + 1, progress.retries)
+    return { kind: 'again', delay, before }
+  }
+
+  override stats(): RetryStats {
+    const gaveUp = { ...this.#gaveUp }
+    return { ...super.stats(), retries: this.#retries, recovered: this.#recovered, gaveUp }
+  }
+
+  #wantsRetry(outcome: Outcome, info: RetryInfo): boolean {
+    const { shouldRetry, shouldRetryResult } = this.#options
+    try {
+      if (outcome.ending === 'succeeded') return shouldRetryResult?.(outcome.value, info) === true
+      const choice = shouldRetry?.(outcome.error, info)
+      if (choice !== undefined) return choice === true
+    } catch {
+      // A broken predicate decides nothing: the caller sees what the function gave.
+      return false
+    }
+    return outcome.ending !== 'rejected' && judge(outcome.error) === 'transient'
+  }
+
+  /** The backoff's delay, or longer if the server asked for it. */
+  #delay(outcome: Outcome, { retries, previousDelay }: Progress): number {
+    const random = this.#random
+    const own = boundDelay(
+      this.backoff(retries + 1, { random, previous: previousDelay }),
+      this.#maxDelay,
+    )
+    const asked = retryAfterOf(outcome.error, () => this.clock.wallTime())
+    if (asked === undefined) return own
+    // Everybody was told the same moment: spread a little, but only towards later.
+    return Math.max(own, Math.min(asked * (1 + 0.1 * random()), this.#maxRetryAfter))
+  }
+
+  #stopsBefore(call: CallView, elapsed: number, delay: number): GaveUp['reason'] | undefined {
+    const { maxElapsed = Number.POSITIVE_INFINITY, budget } = this.#options
+    if (elapsed + delay >= maxElapsed) return 'max-elapsed'
+    if (this.clock.now() + delay >= call.deadline) return 'deadline'
+    return budget === undefined || budget.tryWithdraw() ? undefined : 'budget'
+  }
+
+  #giveUp(reason: GaveUp['reason'], outcome: Outcome, call: CallView, info: RetryInfo): undefined {
+    this.#gaveUp[reason]++
+    const { onGiveUp } = this.#options
+    const failure = errorOf(outcome)
+    if (onGiveUp !== undefined) harmless(onGiveUp, { ...info, ...failure, reason })
+    if (!this.emitter.observed) return
+    const { pipeline } = call
+    const { attempt: attempts, elapsed } = info
+    const at = this.clock.now()
+    this.emitter.emit({
+      type: 'give-up',
+      policy: this.name,
+      pipeline,
+      at,
+      attempts,
+      elapsed,
+      reason,
+      ...failure,
+    })
+  }
+
+  #announce(outcome: Outcome, call: CallView, info: RetryInfo, delay: number): void {
+    const { onRetry } = this.#options
+    const failure = errorOf(outcome)
+    if (onRetry !== undefined) harmless(onRetry, { ...info, ...failure, delay })
+    if (!this.emitter.observed) return
+    const { pipeline } = call
+    const { attempt, elapsed } = info
+    this.emitter.emit({
+      type: 'retry',
+      policy: this.name,
+      pipeline,
+      at: this.clock.now(),
+      attempt: attempt + 1,
+      delay,
+      elapsed,
+      ...failure,
+    })
+  }
+
+  #beforeAttempt(call: CallView, attempt: number, retries: number): void {
+    const { beforeAttempt } = this.#options
+    if (beforeAttempt === undefined) return
+    const retriesLeft = this.maxRetries - retries
+    harmless(beforeAttempt, { attempt, retriesLeft, elapsed: call.elapsed() })
+  }
+
+  #info(call: CallView, { retries }: Progress): RetryInfo {
+    const retriesLeft = Math.max(0, this.maxRetries - retries)
+    return { attempt: call.calls, retriesLeft, elapsed: call.elapsed() }
+  }
+}
+
+/** All pauses together when chance is at its worst, in ms. */
+function longestPauses(backoff: Backoff, retries: number, cap: number): number {
+  if (retries > MOST_SUMMED) return Number.POSITIVE_INFINITY
+  let sum = 0
+  let previous = 0
+  try {
+    for (let attempt = 1; attempt <= retries; attempt++) {
+      previous = boundDelay(backoff(attempt, { random: () => 1, previous }), cap)
+      sum += previous
+    }
+  } catch {
+    return Number.POSITIVE_INFINITY
+  }
+  return sum
+}
+
+const MOST_SUMMED = 1000
+
+function ownBackoff({ baseDelay, factor, maxDelay, jitter }: RetryOptions): Backoff {
+  return exponential({ baseDelay, factor, maxDelay, jitter })
+}
+
+function errorOf(outcome: Outcome): { error?: unknown } {
+  return outcome.ending === 'succeeded' ? {} : { error: outcome.error }
+}
