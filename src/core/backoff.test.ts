@@ -146,6 +146,12 @@ describe('delays', () => {
     ])
   })
 
+  it('takes a retry number between two for the smaller', () => {
+    const backoff = delays([100, 500], { jitter: 'none' })
+
+    expect([0.5, 1.9, 2.1].map((attempt) => backoff(attempt, unused))).toEqual([100, 100, 500])
+  })
+
   it('spreads by 20 % unless told', () => {
     const backoff = delays([100, 500])
 
@@ -214,7 +220,10 @@ describe.each(shapes)('%s as any shape that grows', (name, make) => {
   })
 
   it('starts at the cap where only a cap below the default base is given', () => {
-    expect(first(1, unchecked({ maxDelay: 500, jitter: 'none' }))).toEqual([500])
+    const backoff = unchecked({ maxDelay: 500, jitter: 'none' })
+
+    expect(first(1, backoff)).toEqual([500])
+    expect(backoff.describe()).toMatchObject({ baseDelay: 500, maxDelay: 500 })
   })
 
   it('does not wait at all with a base of 0', () => {
@@ -259,9 +268,14 @@ describe('a factor of 1 or a base of 0', () => {
     const none = exponential({ factor: Number.MAX_VALUE, baseDelay: 0, jitter: 'none' })
     const still = fibonacci({ baseDelay: 0, jitter: 'none' })
 
-    const waits = [flat, none, still].map((backoff) => backoff(Number.MAX_SAFE_INTEGER, unused))
+    const waits = [Number.MAX_SAFE_INTEGER, Number.POSITIVE_INFINITY].map((attempt) =>
+      [flat, none, still].map((backoff) => backoff(attempt, unused)),
+    )
 
-    expect(waits).toEqual([5, 0, 0])
+    expect(waits).toEqual([
+      [5, 0, 0],
+      [5, 0, 0],
+    ])
   })
 })
 

@@ -73,7 +73,6 @@ export class RecentCalls implements OutcomeWindow {
   }
 
   reset(): void {
-    this.#next = 0
     this.#total = 0
     this.#failures = 0
     this.#slow = 0

@@ -64,5 +64,7 @@ describe('nearestName', () => {
     expect(nearestName('abcdefxyz', known)).toBe('abcdefghi')
     expect(nearestName('abcdewxyz', known)).toBeUndefined()
     expect(nearestName('ab', ['ac'])).toBe('ac')
+    expect(nearestName('nmae', ['name'])).toBe('name')
+    expect(nearestName('neam', ['name'])).toBeUndefined()
   })
 })

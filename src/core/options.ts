@@ -183,11 +183,7 @@ export function anyOf(...checks: readonly Check[]): Check {
       if (faults.includes(undefined)) return undefined
       return faults.includes('range') ? 'range' : 'type'
     },
-    hint: (value) =>
-      checks
-        .filter((check) => check.fault(value) === 'range')
-        .map((check) => check.hint?.(value))
-        .find((hint) => hint !== undefined),
+    hint: (value) => checks.map((check) => check.hint?.(value)).find((hint) => hint !== undefined),
   }
 }
 

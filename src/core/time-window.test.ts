@@ -95,6 +95,7 @@ describe('RecentTime', () => {
     window.record(true, false, Number.NaN)
 
     expect(totals(window, Number.NaN)).toEqual([2, 2, 0])
+    expect(totals(window, 1_000)).toEqual([0, 0, 0])
   })
 
   it('is all or nothing with a single bucket', () => {
@@ -152,6 +153,18 @@ describe('RecentTime', () => {
 
     for (let passed = 0; passed < 1_200; passed++) {
       expect(totals(restored, 77_777 + passed)).toEqual(totals(window, 740 + passed))
+    }
+  })
+
+  it('goes on from a snapshot bucket by bucket when their width is no round number', () => {
+    const window = new RecentTime(1_000, 7)
+    for (let at = 0; at < 1_000; at += 50) window.record(at % 100 === 0, false, at)
+    const restored = new RecentTime(1_000, 7)
+
+    restored.restore(window.snapshot(999), 5)
+
+    for (let passed = 0; passed < 1_000; passed += 10) {
+      expect(totals(restored, 5 + passed)).toEqual(totals(window, 999 + passed))
     }
   })
 

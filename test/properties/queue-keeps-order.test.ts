@@ -37,7 +37,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 describe('a WaitQueue', () => {
   it('does what a sorted list does, whatever its history', () => {
     holds(
-      fc.property(fc.array(step, { maxLength: 120 }), (history) => {
+      fc.property(fc.array(step, { maxLength: 120, size: 'max' }), (history) => {
         const queue = new WaitQueue<number>()
         const naive = new NaiveQueue()
         const tickets: Ticket[] = []
