@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { nextTurn, systemClock, turnOf } from './clock.ts'
+import { nextTurn, parseDate, systemClock, turnOf } from './clock.ts'
 
 const day = 86_400_000
 
@@ -252,5 +252,12 @@ describe('turnOf', () => {
     turnOf({ setTimeout })(callback)
 
     expect(setTimeout).toHaveBeenCalledExactlyOnceWith(callback, 0)
+  })
+})
+
+describe('parseDate', () => {
+  it('reads a date in words, and NaN where there is none', () => {
+    expect(parseDate('Sun, 06 Nov 1994 08:49:37 GMT')).toBe(784_111_777_000)
+    expect(parseDate('soon')).toBeNaN()
   })
 })
