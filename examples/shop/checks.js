@@ -72,7 +72,7 @@ function onlyTrialCalls({ played, pace }) {
     (book?.end.shops.protected.trials['inventory'] ?? 0) -
     (book?.settled.shops.protected.trials['inventory'] ?? 0)
   // The resetTimeout of protected.js, and one for the edge.
-  const most = Math.floor((found.end - found.start - played.settling) / (1_500 * pace)) + 1
+  const most = Math.floor((found.end - found.start - played.settling) / (1_000 * pace)) + 1
   return {
     name: 'calls sent to a service that is down fall to its trial calls',
     ok: calls('protected') === trials && trials <= most,

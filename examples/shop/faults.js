@@ -8,7 +8,7 @@
  * - `ok`: answers as it should
  * - `fail`: answers 503
  * - `slow`: answers after `delay` ms
- * - `hang`: takes the call and never answers
+ * - `hang`: takes the call and never answers, not even when it is well again
  * - `reset`: does the work, then resets the connection instead of answering
  * - `down`: refuses connections
  *

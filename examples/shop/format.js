@@ -67,7 +67,7 @@ export function cut(text, width) {
 /** @param {number | null | undefined} ms */
 export function duration(ms) {
   if (ms === null || ms === undefined) return '-'
-  if (ms < 10) return `${ms.toFixed(1)} ms`
+  if (ms < 9.95) return `${ms.toFixed(1)} ms`
   return ms < 1_000 ? `${Math.round(ms)} ms` : `${(ms / 1_000).toFixed(1)} s`
 }
 

@@ -62,13 +62,11 @@ export function createLiveView({ screen, paint, pace }) {
   /** @param {Frame} frame */
   function draw(frame) {
     return [
-      '',
       ...header(frame, paint),
       '',
       ...customers(frame),
       '',
       ...services(frame, processes, paint),
-      '',
       paint(
         'dim',
         `Poke one: curl -X PUT http://127.0.0.1:CONTROL/admin/fault -d '{"mode":"hang"}'`,

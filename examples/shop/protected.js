@@ -38,7 +38,7 @@ export function protectedCalls({ call, pace }) {
   const ms = (duration) => duration * pace
 
   // One circuit per service: who is in trouble is left alone, and a single call looks after it.
-  const resetTimeout = ms(1_500)
+  const resetTimeout = ms(1_000)
   const circuit = {
     // Money: as long as some charges go through, keep trying.
     payment: circuitBreaker({ name: 'payment', failureThreshold: 10, resetTimeout }),

@@ -20,8 +20,6 @@ const service = create()
 
 /** @type {import('./faults.js').Fault} */
 let fault = { mode: 'ok' }
-/** @type {Set<import('node:http').ServerResponse>} */
-const held = new Set()
 /** @type {Record<string, number>} */
 const reached = {}
 /** @type {Map<string, import('./random.js').Random>} */
@@ -57,11 +55,8 @@ async function serve(request, response) {
   const latency = quickest + chance() * (slowest - quickest)
   const mode = chance() < (fault.rate ?? 1) ? fault.mode : 'ok'
 
-  if (mode === 'hang') {
-    held.add(response)
-    response.on('close', () => held.delete(response))
-    return
-  }
+  // Taken and forgotten, for good: neither an answer nor a reset will come.
+  if (mode === 'hang') return
 
   await sleep(mode === 'slow' ? (fault.delay ?? 0) : latency)
 
@@ -114,13 +109,7 @@ async function administer(request, response) {
  * @param {import('./faults.js').Fault} next
  */
 async function become(next) {
-  const was = fault.mode
   fault = next
-
-  // A service that hung comes back by a restart, and a restart drops its connections.
-  if (was === 'hang' && next.mode !== 'hang') {
-    for (const response of held) response.socket?.resetAndDestroy()
-  }
   if (next.mode === 'down' && server.listening) {
     server.close()
     server.closeAllConnections()

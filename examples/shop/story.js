@@ -56,21 +56,6 @@ export const phases = [
     faults: {},
   },
   {
-    id: 'payment-hanging',
-    name: 'payment hanging',
-    seconds: 9,
-    tells: 'Payment takes every call and answers none.',
-    faults: { payment: { mode: 'hang' } },
-    hurts: 'order',
-  },
-  {
-    id: 'payment-restarts',
-    name: 'payment restarted',
-    seconds: 4,
-    tells: 'Payment was restarted: its open connections are reset.',
-    faults: {},
-  },
-  {
     id: 'inventory-down',
     name: 'inventory down',
     seconds: 9,
@@ -79,10 +64,25 @@ export const phases = [
     hurts: 'order',
   },
   {
+    id: 'inventory-recovers',
+    name: 'inventory back',
+    seconds: 4,
+    tells: 'Inventory is well again.',
+    faults: {},
+  },
+  {
+    id: 'payment-hanging',
+    name: 'payment hanging',
+    seconds: 9,
+    tells: 'Payment takes every call and answers none.',
+    faults: { payment: { mode: 'hang' } },
+    hurts: 'order',
+  },
+  {
     id: 'recovered',
     name: 'everything back',
     seconds: 8,
-    tells: 'Every service is well again.',
+    tells: 'Every service is well again. Who still waits for calls that are lost, waits.',
     faults: {},
   },
 ]

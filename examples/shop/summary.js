@@ -45,6 +45,7 @@ function overall(report, paint) {
     ['order, p50', (shop) => duration(shop.order?.p50)],
     ['order, p99', (shop) => duration(shop.order?.p99)],
     ['calls sent per customer request', (shop) => shop.callsPerRequest.toFixed(2)],
+    ['calls sent per answered request', (shop) => perAnswer(shop)],
     ['cards charged, order never confirmed', (shop) => String(shop.unconfirmedCharges)],
     ['time to recover, at worst', (shop) => recovery(shop)],
   ]
@@ -56,6 +57,11 @@ function overall(report, paint) {
         left(name, 42) + right(cell(report.bare), 12) + right(cell(report.protected), 12),
     ),
   ]
+}
+
+/** @param {ShopReport} shop */
+function perAnswer({ sent, answered, degraded }) {
+  return (total(sent) / (answered + degraded)).toFixed(2)
 }
 
 /** @param {ShopReport} shop */

@@ -42,9 +42,11 @@ export function planVisits({ seed, from, to, perSecond, orderShare }) {
   const random = seededRandom(`${seed} traffic`)
   /** @type {Visit[]} */
   const visits = []
-  // Exponential gaps: customers do not know of each other.
-  const gap = () => (-Math.log(1 - random()) / perSecond) * 1000
-  for (let at = from + gap(); at < to; at += gap()) {
+  // Exponential gaps: customers do not know of each other. Before the story they are few, because
+  // programs that have just started are slow, and that is not what is shown.
+  /** @param {number} at */
+  const gap = (at) => (-Math.log(1 - random()) / (at < 0 ? perSecond / 4 : perSecond)) * 1000
+  for (let at = from + gap(from); at < to; at += gap(at)) {
     visits.push({
       at,
       kind: random() < orderShare ? 'order' : 'product',
