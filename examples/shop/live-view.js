@@ -129,11 +129,11 @@ export function createLiveView({ screen, paint, pace }) {
  * @param {Paint} paint
  */
 function header({ phase, now, total }, paint) {
-  const done = Math.min(30, Math.floor((now / total) * 30))
-  const bar = paint('cyan', '━'.repeat(done)) + paint('dim', '─'.repeat(30 - done))
+  const done = Math.min(24, Math.floor((now / total) * 24))
+  const bar = paint('cyan', '━'.repeat(done)) + paint('dim', '─'.repeat(24 - done))
   const title = paint('bold', `Holdfast shop: ${phase.name}`)
   const time = `${seconds(Math.min(now, total))} of ${seconds(total)}`
-  return [`${left(title, 46)}${bar} ${time}`, paint('dim', phase.tells)]
+  return [`${left(title, 34)}${bar} ${time}`, paint('dim', phase.tells)]
 }
 
 /**

@@ -76,6 +76,7 @@ try {
       : renderReport(report, painter(colourful)),
   )
 } catch (error) {
+  curtain.abort(error)
   view.close()
   await processes.stop()
   if (signal) leaveBy(signal)
