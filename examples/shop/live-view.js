@@ -84,7 +84,9 @@ export function createLiveView({ screen, paint, pace }) {
       past.push(recent.answeredShare)
       if (past.length > 16) past.shift()
       const { busy, limit, waiting } = snapshot.shops[shop].workers
+      const port = processes.find(({ name }) => name === `shop-${shop}`)?.port
       return {
+        title: `${shop.toUpperCase()} (port ${port})`,
         answered: `${left(share(recent.answeredShare), 9)}${sparkline(past)}`,
         rate: `${(recent.requests / (span / 1_000)).toFixed(0)}`,
         product: `${duration(recent.product?.p50)} / ${duration(recent.product?.p99)}`,
