@@ -32,11 +32,12 @@ export function checkPromises(run) {
 }
 
 /** @param {Run} run */
-function pagesStayQuick({ phases }) {
+function pagesStayQuick({ phases, played }) {
   const healthy = find(phases, 'healthy').found
-  const hanging = find(phases, 'payment-hanging').found
-  // Twice, and a little for a busy machine. Without protection it is seconds.
-  const limit = p99(healthy.protected) * 2 + 50
+  const { found: hanging, index } = find(phases, 'payment-hanging')
+  // Twice, and a little, and what a busy machine adds in each of the three processes on the way.
+  const hiccup = played.books[index]?.hiccup ?? 0
+  const limit = Math.round(p99(healthy.protected) * 2 + 50 + hiccup * 3)
   return {
     name: 'while payment hangs, product pages keep their healthy p99',
     ok: p99(hanging.protected) <= limit,

@@ -3,9 +3,10 @@
  * keeps the books. What it hands back is turned into figures by report.js.
  */
 
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { serviceNames, setUp } from './stage.js'
 import { tellStory } from './story.js'
-import { drive, planVisits, until } from './traffic.js'
+import { createCustomers, planVisits, until } from './traffic.js'
 
 /**
  * @typedef {import('./stage.js').ShopName} ShopName
@@ -15,13 +16,15 @@ import { drive, planVisits, until } from './traffic.js'
 
 /** Everything that a run is made of, at full length. */
 const scene = {
-  customersPerSecond: 40,
+  customersPerSecond: 30,
   orderShare: 0.25,
   // How long customers wait: less for a page than for an order.
   patience: { product: 3_000, order: 8_000 },
   // Requests that a front end works on at once; both have the same.
-  workers: 20,
-  warmUp: 2_000,
+  workers: 15,
+  // Customers, one after the other, before the doors open; then so long a time that does not count.
+  rehearsal: 40,
+  warmUp: 1_000,
   refresh: 250,
 }
 
@@ -40,9 +43,15 @@ const scene = {
  * @property {(phase: import('./story.js').ToldPhase) => void} onPhase
  * @property {(frame: Frame) => void} onFrame
  *
+ * @typedef {object} Book
+ * @property {Snapshot} start
+ * @property {Snapshot} settled - When the phase has shown its face: circuits open, queues full.
+ * @property {Snapshot} end
+ * @property {number} hiccup - How late this process was at worst, in ms: the machine's own doing.
+ *
  * @typedef {object} Played
  * @property {import('./story.js').ToldPhase[]} story
- * @property {Array<{ start: Snapshot, settled: Snapshot, end: Snapshot }>} books - By phase.
+ * @property {Book[]} books - By phase.
  * @property {Snapshot} end
  * @property {{ charged: string[], repeats: number, reserved: string[] }} effects
  * @property {Record<ShopName, import('./traffic.js').Request[]>} requests - Warm-up included.
@@ -66,28 +75,28 @@ export async function play({ processes, seed, pace, signal, show }) {
   const stage = await setUp(processes, { seed, pace, workers: paced.workers, signal })
   show.onStart(processes.started)
 
-  const start = performance.now() + paced.warmUp
-  const now = () => performance.now() - start
   /** @type {Played['requests']} */
   const requests = { bare: [], protected: [] }
-  const { customersPerSecond: perSecond, orderShare, patience } = paced
-  const visits = planVisits({ seed, from: -paced.warmUp, to: total, perSecond, orderShare })
-
-  const over = new AbortController()
-  const watching = watch({ stage, story, total, now, requests, pace, show, signal: over.signal })
-  const driving = drive({
-    visits,
+  const { customersPerSecond: perSecond, orderShare, patience, rehearsal, warmUp } = paced
+  const day = { seed, perSecond, orderShare }
+  const customers = createCustomers({
     shops: stage.ports,
     patience,
-    start,
     signal,
     onEnd: (shop, request) => requests[/** @type {ShopName} */ (shop)].push(request),
   })
+  const early = planVisits({ ...day, name: 'rehearsal', from: -20_000, to: -warmUp })
+  await customers.rehearse(early.slice(0, rehearsal))
+
+  const start = performance.now() + warmUp
+  const now = () => performance.now() - start
+  const over = new AbortController()
+  const watching = watch({ stage, story, total, now, requests, show, signal: over.signal })
 
   try {
     const [books] = await Promise.all([
       bringFaults({ stage, story, start, pace, show, signal }),
-      driving,
+      customers.come(planVisits({ ...day, name: 'order', from: -warmUp, to: total }), start),
     ])
     signal.throwIfAborted()
     const [end, payment, inventory] = await Promise.all([
@@ -103,6 +112,7 @@ export async function play({ processes, seed, pace, signal, show }) {
     return { story, books, end, effects, requests, settling: settling * pace, scene: paced }
   } finally {
     over.abort()
+    customers.leave()
     await watching
   }
 }
@@ -126,42 +136,50 @@ function atPace(full, pace) {
  * @param {{ stage: Stage, story: Played['story'], start: number, pace: number, show: Show, signal: AbortSignal }} options
  */
 async function bringFaults({ stage, story, start, pace, show, signal }) {
-  /** @type {Played['books']} */
+  /** @type {Book[]} */
   const books = []
   /** @type {Record<string, import('./faults.js').Fault>} */
   let faults = {}
+  const lateness = monitorEventLoopDelay({ resolution })
+  lateness.enable()
 
   for (const phase of story) {
     await until(start + phase.start, signal)
-    const [snapshot] = await Promise.all([
-      stage.snapshot(),
-      ...serviceNames.map((service) => {
-        const fault = phase.faults[service] ?? { mode: 'ok' }
-        return JSON.stringify(fault) === JSON.stringify(faults[service] ?? { mode: 'ok' })
-          ? undefined
-          : stage.tell(service, fault)
-      }),
-    ])
+    lateness.reset()
+    const [before] = await Promise.all([stage.snapshot(), setFaults(stage, faults, phase.faults)])
     faults = phase.faults
     show.onPhase(phase)
 
-    const previous = books.at(-1)
-    if (previous) previous.end = snapshot
     await until(start + phase.start + settling * pace, signal)
-    books.push({ start: snapshot, settled: await stage.snapshot(), end: snapshot })
-    signal.throwIfAborted()
-  }
+    const settled = await stage.snapshot()
 
-  await until(start + (story.at(-1)?.end ?? 0), signal)
-  const last = books.at(-1)
-  if (last) last.end = await stage.snapshot()
+    await until(start + phase.end, signal)
+    const hiccup = Math.max(0, lateness.max / 1e6 - resolution)
+    signal.throwIfAborted()
+    books.push({ start: before, settled, end: await stage.snapshot(), hiccup })
+  }
   return books
+}
+
+/** How often this process looks whether it is late, in ms. */
+const resolution = 10
+
+/**
+ * @param {Stage} stage
+ * @param {Record<string, import('./faults.js').Fault>} now
+ * @param {Record<string, import('./faults.js').Fault>} next
+ */
+async function setFaults(stage, now, next) {
+  const changed = serviceNames.filter(
+    (service) => JSON.stringify(now[service]) !== JSON.stringify(next[service]),
+  )
+  await Promise.all(changed.map((service) => stage.tell(service, next[service] ?? { mode: 'ok' })))
 }
 
 /**
  * Shows how it goes, a few times a second, until the signal aborts.
  *
- * @param {{ stage: Stage, story: Played['story'], total: number, now: () => number, requests: Played['requests'], pace: number, show: Show, signal: AbortSignal }} options
+ * @param {{ stage: Stage, story: Played['story'], total: number, now: () => number, requests: Played['requests'], show: Show, signal: AbortSignal }} options
  */
 async function watch({ stage, story, total, now, requests, show, signal }) {
   /** @type {Array<{ at: number, snapshot: Snapshot }>} */

@@ -86,9 +86,9 @@ export function protectedCalls({ call, pace }) {
     // Safe, because every charge carries an idempotency key; worth it, because it is money.
     retry({ maxRetries: 3, backoff }),
     circuit.payment,
-    bulkhead({ maxConcurrent: 12, maxQueue: 2 }),
-    // Ten times what payment takes on a good day. Whoever is slower than that is asked again.
-    timeout(ms(800)),
+    bulkhead({ maxConcurrent: 11 }),
+    // Ten times and more what payment takes on a good day. If it takes longer, ask again.
+    timeout(ms(600)),
   )
 
   const notification = pipeline(
@@ -100,9 +100,9 @@ export function protectedCalls({ call, pace }) {
     timeout(ms(300)),
   )
 
-  // The compartment: of the 20 workers at most 14 are ever busy with orders, so product pages find
+  // The compartment: of the 15 workers at most 11 are ever busy with orders, so product pages find
   // one whatever payment does. And the customer, who waits 8 s, hears from us before that.
-  const orders = pipeline('orders', bulkhead({ maxConcurrent: 14 }), timeout(ms(7_000)))
+  const orders = pipeline('orders', bulkhead({ maxConcurrent: 11 }), timeout(ms(7_000)))
 
   // Product pages: the catalogue, else its replica, else what we last saw, else a bare minimum.
   const page = fallback({

@@ -32,63 +32,82 @@ export const endings = ['answered', 'degraded', 'rejected', 'failed', 'gave-up']
  *
  * @param {object} options
  * @param {number} options.seed
- * @param {number} options.from - ms; negative for a warm-up before the story.
+ * @param {string} options.name - Of these customers; begins their ids.
+ * @param {number} options.from - ms; negative before the story.
  * @param {number} options.to - ms.
  * @param {number} options.perSecond - Customers on average.
  * @param {number} options.orderShare - Share of them that order, 0 to 1.
  * @returns {Visit[]}
  */
-export function planVisits({ seed, from, to, perSecond, orderShare }) {
-  const random = seededRandom(`${seed} traffic`)
+export function planVisits({ seed, name, from, to, perSecond, orderShare }) {
+  const random = seededRandom(`${seed} ${name}`)
   /** @type {Visit[]} */
   const visits = []
-  // Exponential gaps: customers do not know of each other. Before the story they are few, because
-  // programs that have just started are slow, and that is not what is shown.
-  /** @param {number} at */
-  const gap = (at) => (-Math.log(1 - random()) / (at < 0 ? perSecond / 4 : perSecond)) * 1000
-  for (let at = from + gap(from); at < to; at += gap(at)) {
+  // Exponential gaps: customers do not know of each other.
+  const gap = () => (-Math.log(1 - random()) / perSecond) * 1000
+  for (let at = from + gap(); at < to; at += gap()) {
     visits.push({
       at,
       kind: random() < orderShare ? 'order' : 'product',
       // Squared: some products are seen often and some hardly ever.
       product: 1 + Math.floor(random() ** 2 * products),
-      id: `order-${visits.length}`,
+      id: `${name}-${visits.length}`,
     })
   }
   return visits
 }
 
 /**
- * Sends every visit to every shop at its time.
+ * The customers of both shops.
  *
  * @param {object} options
- * @param {readonly Visit[]} options.visits - In the order of their times.
  * @param {Record<string, number>} options.shops - The port of each shop, by its name.
  * @param {Record<Visit['kind'], number>} options.patience - How long a customer waits, in ms.
- * @param {number} options.start - `performance.now()` of the moment 0.
  * @param {(shop: string, request: Request) => void} options.onEnd
  * @param {AbortSignal} options.signal - Ends it all.
- * @returns {Promise<void>} Done when every customer has left.
  */
-export async function drive({ visits, shops, patience, start, onEnd, signal }) {
+export function createCustomers({ shops, patience, onEnd, signal }) {
   const agent = new Agent({ keepAlive: true, maxFreeSockets: 64 })
-  /** @type {Array<Promise<void>>} */
-  const underWay = []
+  const entries = Object.entries(shops)
 
-  try {
-    for (const [index, visit] of visits.entries()) {
-      await until(start + visit.at, signal)
-      if (signal.aborted) break
-      // Take turns in who is asked first.
-      const names = Object.entries(shops)
-      for (const [shop, port] of index % 2 ? names.reverse() : names) {
-        const sending = send({ agent, shop, port, visit, patience: patience[visit.kind], signal })
-        underWay.push(sending.then((request) => onEnd(shop, request)))
+  /** @param {Visit} visit @param {typeof entries} order */
+  const visitAll = (visit, order) =>
+    order.map(async ([shop, port]) => {
+      onEnd(shop, await send({ agent, shop, port, visit, patience: patience[visit.kind], signal }))
+    })
+
+  return {
+    /**
+     * One after the other, so that programs that have just started warm up at their own pace.
+     *
+     * @param {readonly Visit[]} visits
+     */
+    async rehearse(visits) {
+      for (const visit of visits) {
+        if (!signal.aborted) await Promise.all(visitAll(visit, entries))
       }
-    }
-    await Promise.all(underWay)
-  } finally {
-    agent.destroy()
+    },
+
+    /**
+     * Each at its time.
+     *
+     * @param {readonly Visit[]} visits - In the order of their times.
+     * @param {number} start - `performance.now()` of the moment 0.
+     * @returns {Promise<void>} Done when every customer has left.
+     */
+    async come(visits, start) {
+      /** @type {Array<Promise<void>>} */
+      const underWay = []
+      for (const [index, visit] of visits.entries()) {
+        await until(start + visit.at, signal)
+        if (signal.aborted) break
+        // Take turns in who is asked first.
+        underWay.push(...visitAll(visit, index % 2 ? [...entries].reverse() : entries))
+      }
+      await Promise.all(underWay)
+    },
+
+    leave: () => agent.destroy(),
   }
 }
 
