@@ -119,10 +119,9 @@ describe('however it ends', () => {
     { how: 'Ctrl-C in a terminal', signal: 'SIGINT', group: true },
     { how: 'SIGINT to the parent alone', signal: 'SIGINT', group: false },
     { how: 'SIGTERM', signal: 'SIGTERM', group: false },
-    { how: 'SIGKILL', signal: 'SIGKILL', group: false },
   ] as const)('leaves no process and no port behind: $how', async ({ signal, group }) => {
     const show = start(['--fast'])
-    const output = await show.until('[0.0 s]')
+    const output = await show.until(group ? '[0.0 s]' : 'shop-protected')
     const ports = numbersIn(output, /127\.0\.0\.1:(\d+)/g)
 
     process.kill(group ? -show.pid : show.pid, signal)
@@ -130,11 +129,21 @@ describe('however it ends', () => {
 
     // It dies of the signal, as the shell expects of it, once everybody else has left.
     expect(ended).toMatchObject({ code: null, signal, stderr: '' })
-    // Nobody can wait for others after SIGKILL: they notice by themselves.
-    if (signal === 'SIGKILL') await gone(show.pid)
     expect(isAnyoneIn(show.pid)).toBe(false)
     expect(ports).toHaveLength(12)
     expect(await openPorts(ports)).toEqual([])
+  })
+
+  it('leaves nothing behind when it is killed and can do nothing about it', async () => {
+    const show = start(['--fast'])
+    const ports = numbersIn(await show.until('shop-protected'), /127\.0\.0\.1:(\d+)/g)
+
+    process.kill(show.pid, 'SIGKILL')
+    await show.ended
+
+    // Each of the others has a port of its own, and notices by itself that it is alone.
+    expect(ports).toHaveLength(12)
+    await vi.waitFor(async () => expect(await openPorts(ports)).toEqual([]), 5_000)
   })
 
   it.each([100, 200, 300, 400, 600])(
@@ -153,7 +162,7 @@ describe('however it ends', () => {
 
   it('says who crashed, and takes everybody along', async () => {
     const show = start(['--fast'])
-    const output = await show.until('[0.0 s]')
+    const output = await show.until('shop-protected')
     const [inventory = 0] = numbersIn(output, /^inventory +pid (\d+)/gm)
 
     process.kill(inventory, 'SIGKILL')
@@ -166,7 +175,7 @@ describe('however it ends', () => {
 
   it('leaves quietly when nobody reads it any more', async () => {
     const show = start(['--fast'])
-    await show.until('[0.0 s]')
+    await show.until('shop-protected')
 
     show.hangUp()
     const { stderr } = await show.ended
