@@ -23,6 +23,17 @@ describe('holds', () => {
     expect([plain, asynchronous, few]).toEqual([1_000, 1_000, 10])
   })
 
+  it('makes histories as long as they may be', () => {
+    const lengths: number[] = []
+
+    holds(
+      fc.property(fc.array(fc.nat(), { maxLength: 60 }), ({ length }) => void lengths.push(length)),
+    )
+
+    expect(Math.max(...lengths)).toBe(60)
+    expect(lengths.filter((length) => length > 20).length).toBeGreaterThan(300)
+  })
+
   it('tells the seed and the smallest history that fails', async () => {
     const isSmall = (value: number): boolean => value < 100
 

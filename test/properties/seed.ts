@@ -5,6 +5,9 @@
  */
 import fc from 'fast-check'
 
+// By default a history that may have 100 steps has 5: too few for two things to go wrong together.
+fc.configureGlobal({ ...fc.readConfigureGlobal(), defaultSizeToMaxWhenMaxSpecified: true })
+
 /** Seed of the histories: that of the environment, or a new one. */
 export const seed: number = readSeed(process.env['SEED'])
 
