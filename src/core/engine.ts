@@ -16,7 +16,7 @@ import { begin } from './begin.ts'
 import { stackless, TimeoutError } from './errors.ts'
 import { Attempt, Flight, type Report } from './flight.ts'
 import { Flow } from './flow.ts'
-import { eras, type Gate } from './gate.ts'
+import { ASKS, eras, type Gate, WATCHED } from './gate.ts'
 import { succeeded, unsuccessful } from './outcome.ts'
 import type { Detailed, ExecuteOptions, Operation } from './policy.ts'
 
@@ -29,6 +29,8 @@ function capture(resolve: (value: unknown) => void, reject: (error: unknown) => 
   resolveNew = resolve
   rejectNew = reject
 }
+
+const settled = Promise.resolve()
 
 /** Idle flights beyond this are dropped, so that a peak does not stay in memory. */
 const MAX_IDLE = 4_096
@@ -77,23 +79,23 @@ export class Engine extends Flow {
   }
 
   protected launch(flight: Flight): Promise<unknown> {
-    const attempt = flight.attempt as Attempt
+    const { attempt } = flight
     flight.calls = attempt.attempt
     const work = begin(attempt.operation, attempt)
     if (this.followsWork) attempt.work = work
     if (flight.cutWith !== undefined) return this.#cutAtOnce(flight, work)
     if (this.fenced) {
       const guard = new Promise(capture)
-      flight.cut = rejectNew
+      attempt.cut = rejectNew
       work.then(resolveNew, rejectNew)
       return guard.then(flight.ok, flight.er)
     }
     flight.lent = true
     const derived = this.#unlimited && flight.hub === undefined && flight.detour === undefined
-    if (derived || flight.resolve !== undefined) return work.then(flight.ok, flight.er)
+    if (derived || attempt.resolve !== undefined) return work.then(flight.ok, flight.er)
     const answer = new Promise(capture)
-    flight.resolve = resolveNew
-    flight.reject = rejectNew
+    attempt.resolve = resolveNew
+    attempt.reject = rejectNew
     work.then(flight.ok, flight.er)
     return answer
   }
@@ -108,17 +110,27 @@ export class Engine extends Flow {
     if (flight.detour !== undefined) return this.conclude(flight, index, succeeded(value))
     for (; index >= 0; index--) {
       const gate = gates[index] as Gate
-      if (gate.alert !== 0 || gate.since > era)
+      if (gate.alert === 0 && gate.since <= era) gate.running--
+      else if (gate.since > era || !this.#passAlert(flight, index, gate, value)) {
         return this.conclude(flight, index, succeeded(value))
+      }
       limits[index]?.end(flight.slot)
-      gate.running--
       gate.succeeded++
     }
-    const { resolve } = flight
+    const { resolve } = flight.attempt
     this.release(flight)
     if (resolve === undefined) return value
     resolve(value)
     return undefined
+  }
+
+  /** A plain success at a gate that wants to hear of it; false if it has to go the slow way. */
+  #passAlert(flight: Flight, index: number, gate: Gate, value: unknown): boolean {
+    const since = this.starts[flight.slot] as number
+    if ((gate.alert & ASKS) === 0) gate.running--
+    else if (!this.steps[index]?.passed?.(value, since)) return false
+    if ((gate.alert & WATCHED) !== 0) this.measure(flight, index, 'succeeded', since)
+    return true
   }
 
   /** The function's promise was rejected. */
@@ -147,8 +159,26 @@ export class Engine extends Flow {
 
   /** A gate has no room: the rest of the way is the slow path's. */
   #divert(flight: Flight, index: number): Promise<unknown> {
+    const admission = this.steps[index]?.admit?.(flight)
+    if (admission instanceof Error && !this.decides(-1, index) && flight.cutWith === undefined) {
+      return this.#refuseAtOnce(flight, index, admission)
+    }
     const answer = this.defer(flight)
-    this.proceed(flight, index)
+    if (this.admit(flight, index, admission)) this.proceed(flight, index + 1)
+    return answer
+  }
+
+  /** A refusal that nobody will turn into anything else: the most frequent call of an outage. */
+  #refuseAtOnce(flight: Flight, index: number, error: unknown): Promise<unknown> {
+    flight.detour?.report?.errors.push(error)
+    this.noteRefusal(flight, index, error)
+    const outcome = unsuccessful('rejected', error)
+    for (let outer = index - 1; outer >= 0; outer--) this.exit(flight, outer, outcome)
+    this.release(flight)
+    // A promise that is born rejected goes through the runtime's tracker of unhandled rejections, and
+    // a throw in a handler unwinds: both cost more than all the rest of a refusal.
+    const answer = new Promise(capture)
+    settled.then(rejectNew.bind(undefined, error))
     return answer
   }
 
@@ -203,9 +233,9 @@ export class Engine extends Flow {
     ending: 'failed' | 'aborted' | 'timedOut',
     error: unknown,
   ): Promise<unknown> {
-    const outcome = unsuccessful(ending, error)
     this.gates[0]?.count(ending)
-    if (this.steps.length > 0) this.measure(flight, 0, outcome, this.starts[flight.slot] as number)
+    const since = this.starts[flight.slot] as number
+    if (this.steps.length > 0) this.measure(flight, 0, ending, since, error)
     this.release(flight)
     return Promise.reject(error)
   }

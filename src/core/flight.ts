@@ -7,7 +7,8 @@ import { type Linked, type SignalHub, unlink } from './abort.ts'
 import type { Timer } from './clock.ts'
 import type { Outcome } from './outcome.ts'
 import type { Context, Operation } from './policy.ts'
-import type { CallView, Permit, StrayWork, Visit } from './step.ts'
+import type { CallView, Permit, Visit } from './step.ts'
+import type { Stray } from './strays.ts'
 
 /** Who flies. The engine, seen from the call. */
 export interface Pilot {
@@ -27,15 +28,12 @@ export class Flight implements Linked, CallView {
   readonly ok: (value: unknown) => unknown
   readonly er: (error: unknown) => unknown
 
-  attempt: Attempt | undefined = undefined
+  /** The present attempt. All that is young hangs on it: a store into a pooled flight costs more. */
+  attempt: Attempt = NONE
+  /** How often the function has been called. */
   calls = 0
   /** The era in which the call was admitted. */
   era = 0
-  /** Settle the caller's promise, when it is not derived from the function's own. */
-  resolve: ((value: unknown) => void) | undefined = undefined
-  reject: ((error: unknown) => void) | undefined = undefined
-  /** Ends what the call is waiting for now, so that the rest runs in its own async context. */
-  cut: ((error: unknown) => void) | undefined = undefined
   /** Set when a limit or the caller ended the wait; `cutAt` is the step that did, -1 for the caller. */
   cutWith: Outcome | undefined = undefined
   cutAt = -1
@@ -63,7 +61,7 @@ export class Flight implements Linked, CallView {
   }
 
   get args(): readonly unknown[] {
-    return this.attempt?.args ?? []
+    return this.attempt.args
   }
 
   get priority(): number | undefined {
@@ -85,10 +83,7 @@ export class Flight implements Linked, CallView {
       this.detour.limit?.cancel()
       this.detour = undefined
     }
-    this.attempt = undefined
-    this.resolve = undefined
-    this.reject = undefined
-    this.cut = undefined
+    this.attempt = NONE
     this.calls = 0
   }
 }
@@ -97,12 +92,21 @@ export class Flight implements Linked, CallView {
 export class Attempt implements Context {
   readonly attempt: number
   readonly args: readonly unknown[]
-  /** @internal */ readonly flight: Flight
-  /** @internal */ readonly operation: Operation<unknown>
-  /** @internal */ work: Promise<unknown> | undefined = undefined
-  #controller: AbortController | undefined = undefined
-  #over = false
-  #reason: unknown = undefined
+  /** @internal */
+  readonly flight: Flight
+  /** @internal */
+  readonly operation: Operation<unknown>
+  /** @internal The function's promise, when a slot follows it. */
+  work: Promise<unknown> | undefined = undefined
+  /** @internal Ends what the call waits for, so that the rest runs in its own async context. */
+  cut: ((error: unknown) => void) | undefined = undefined
+  /** @internal Settle the caller's promise, when it is not derived from the function's own. */
+  resolve: ((value: unknown) => void) | undefined = undefined
+  /** @internal */
+  reject: ((error: unknown) => void) | undefined = undefined
+  private controller: AbortController | undefined = undefined
+  /** Why nobody waits any more. */
+  private over: { readonly reason: unknown } | undefined = undefined
 
   constructor(
     flight: Flight,
@@ -117,11 +121,11 @@ export class Attempt implements Context {
   }
 
   get signal(): AbortSignal {
-    if (this.#controller === undefined) {
-      this.#controller = new AbortController()
-      if (this.#over) this.#controller.abort(this.#reason)
+    if (this.controller === undefined) {
+      this.controller = new AbortController()
+      if (this.over !== undefined) this.controller.abort(this.over.reason)
     }
-    return this.#controller.signal
+    return this.controller.signal
   }
 
   get deadline(): number {
@@ -130,22 +134,27 @@ export class Attempt implements Context {
   }
 
   get remaining(): number {
-    if (this.#over) return 0
+    if (this.over !== undefined) return 0
     return Math.max(0, this.deadline - this.flight.pilot.now())
   }
 
   /** Tells the function that nobody waits any more. */
   end(reason: unknown): void {
-    this.#over = true
-    this.#reason = reason
-    this.#controller?.abort(reason)
+    this.over = { reason }
+    this.controller?.abort(reason)
   }
 
-  /** The context of the next call of the same function. */
-  again(): Attempt {
-    return new Attempt(this.flight, this.operation, this.args, this.attempt + 1)
+  /** @internal The context of what is called next for the same caller. */
+  successor(attempt: number): Attempt {
+    const next = new Attempt(this.flight, this.operation, this.args, attempt)
+    next.resolve = this.resolve
+    next.reject = this.reject
+    return next
   }
 }
+
+/** What an idle flight points to. */
+const NONE = new Attempt(undefined as never, () => undefined, [], 0)
 
 /** What a call needs once it has left the fast path: made only then. */
 export class Detour {
@@ -157,10 +166,9 @@ export class Detour {
   cancel: (() => void) | undefined = undefined
   /** The function is being waited for, not a clock or a line. */
   running = false
-  readonly eras: number[] = []
-  readonly starts: number[] = []
-  readonly permits: (Permit | undefined)[] = []
-  readonly visits: (Visit | undefined)[] = []
+  /** By step, for the steps that were entered on the detour. */
+  passages: (Passage | undefined)[] | undefined = undefined
+  visits: (Visit | undefined)[] | undefined = undefined
   strays: Stray[] | undefined = undefined
   /** The caller's own deadline and its timer. */
   deadline: number = Number.POSITIVE_INFINITY
@@ -173,46 +181,16 @@ export class Detour {
   }
 }
 
+/** How and when a step admitted a call. */
+export interface Passage {
+  readonly era: number
+  readonly since: number
+  readonly permit: Permit | undefined
+}
+
 /** What `executeDetailed` wants to know. */
 export interface Report {
   source: string
   attempts: number
   readonly errors: unknown[]
-}
-
-/** Work that goes on although its call has moved on. */
-export class Stray {
-  /** Steps from here inwards have settled their account with it. */
-  reach: number
-  ended = false
-  #callbacks: (() => void)[] = []
-
-  constructor(work: Promise<unknown>, reach: number) {
-    this.reach = reach
-    const end = (): void => {
-      this.ended = true
-      for (const callback of this.#callbacks) callback()
-    }
-    work.then(end, end)
-  }
-
-  whenEnded(callback: () => void): void {
-    this.#callbacks.push(callback)
-  }
-}
-
-/** The strays that a step at `index` has to wait for, if any. */
-export function straysUnder(strays: readonly Stray[], index: number): StrayWork | undefined {
-  const running = strays.filter((stray) => !stray.ended && stray.reach > index)
-  if (running.length === 0) return undefined
-  return {
-    whenEnded(callback) {
-      let left = running.length
-      for (const stray of running) {
-        stray.whenEnded(() => {
-          if (--left === 0) callback()
-        })
-      }
-    },
-  }
 }

@@ -1,41 +1,34 @@
 /**
  * The slow path: everything that can happen to a call besides simply succeeding.
  *
- * A call is always held by its outermost steps down to some depth. An outcome walks outwards from
- * there: each step gives back what it took, or decides what runs next. Whatever a call waits for (the
- * function, a pause, a line, an alternative) hangs on one guard promise whose handlers were registered
- * by the call itself, so that whoever ends the wait, the rest runs in the caller's own async context.
+ * Whatever a call waits for (the function, a pause, a place in line, an alternative) hangs on one guard
+ * promise, whose handlers the call itself registered: whoever ends the wait, what follows runs in the
+ * caller's own async context.
  */
 import { begin } from './begin.ts'
 import { stackless, TimeoutError } from './errors.ts'
-import { Attempt, Detour, type Flight, type Pilot, Stray, straysUnder } from './flight.ts'
-import { eras } from './gate.ts'
-import { type Outcome, succeeded, unsuccessful, unwrap } from './outcome.ts'
-import type { Reaction, Step, Visit, Waiting } from './step.ts'
-import { Track } from './track.ts'
+import type { Flight, Pilot } from './flight.ts'
+import { type Outcome, succeeded, unsuccessful } from './outcome.ts'
+import type { Admission, Reaction, Step, Waiting } from './step.ts'
+import { Stray } from './strays.ts'
+import { Walk } from './walk.ts'
 
-export abstract class Flow extends Track implements Pilot {
+export abstract class Flow extends Walk implements Pilot {
   /** Calls the function. Returns the answer, for a caller that does not have one yet. */
   protected abstract launch(flight: Flight): unknown
-  protected abstract release(flight: Flight): void
 
   /** Admits from step `from` inwards, then calls the function. For calls that left the fast path. */
   protected proceed(flight: Flight, from: number): void {
     const { gates, steps } = this
     const detour = this.detour(flight)
-    if (flight.attempt !== undefined && flight.calls === flight.attempt.attempt) {
-      flight.attempt = flight.attempt.again()
-    }
+    const { attempt } = flight
+    if (flight.calls === attempt.attempt) flight.attempt = attempt.successor(attempt.attempt + 1)
     for (let index = from; index < gates.length; index++) {
       const gate = gates[index] as (typeof gates)[number]
-      if (gate.running < gate.limit) gate.running++
-      else {
-        const admission = (steps[index] as Step).admit?.(flight)
-        if (admission instanceof Error) return this.refuse(flight, index, admission)
-        if (admission?.kind === 'waiting') return this.#queue(flight, index, admission)
-        detour.permits[index] = admission
-      }
-      this.enter(flight, index)
+      if (gate.running < gate.limit) {
+        gate.running++
+        this.enter(flight, index, undefined)
+      } else if (!this.admit(flight, index, (steps[index] as Step).admit?.(flight))) return
     }
     detour.depth = gates.length - 1
     if (flight.cutWith !== undefined) return void this.cutOff(flight)
@@ -43,83 +36,15 @@ export abstract class Flow extends Track implements Pilot {
     this.launch(flight)
   }
 
-  /** The step at `index` has not admitted the call. */
-  protected refuse(flight: Flight, index: number, error: unknown): void {
-    const step = this.steps[index] as Step
-    step.gate.rejected++
-    if (step.emitter.observed) {
-      const { name: pipeline } = this
-      step.emitter.emit({
-        type: 'reject',
-        policy: step.name,
-        pipeline,
-        at: step.clock.now(),
-        error,
-      })
+  /** What the step at `index` said. False if the call is not in: refused, or in line. */
+  protected admit(flight: Flight, index: number, admission: Admission): boolean {
+    if (admission instanceof Error) this.refuse(flight, index, admission)
+    else if (admission?.kind === 'waiting') this.#queue(flight, index, admission)
+    else {
+      this.enter(flight, index, admission)
+      return true
     }
-    this.pass(flight, index - 1, unsuccessful('rejected', error))
-  }
-
-  /** An outcome leaves the steps from `from` outwards; the caller is answered if nothing runs again. */
-  protected pass(flight: Flight, from: number, outcome: Outcome): void {
-    const last = this.#leave(flight, from, outcome)
-    if (!(last instanceof Promise)) this.finish(flight, last)
-  }
-
-  /** As `pass`, from within a promise handler whose promise may be the caller's own. */
-  protected conclude(flight: Flight, from: number, outcome: Outcome): unknown {
-    flight.cut = undefined
-    const derived = flight.resolve === undefined
-    const last = this.#leave(flight, from, outcome)
-    if (last instanceof Promise) return derived ? last : undefined
-    return this.finish(flight, last)
-  }
-
-  /** Walks outwards. The caller's promise, instead of an outcome, when a step had something else run. */
-  #leave(flight: Flight, from: number, ending: Outcome): Outcome | Promise<unknown> {
-    let outcome = ending
-    if (outcome.ending !== 'succeeded') flight.detour?.report?.errors.push(outcome.error)
-    for (let index = from; index >= 0; index--) {
-      const step = this.steps[index] as Step
-      if (step.react !== undefined && outcome.ending !== 'aborted') {
-        const { visits } = this.detour(flight)
-        visits[index] ??= { call: flight, memo: undefined }
-        const visit = visits[index] as Visit
-        const reaction = step.react(outcome, visit)
-        if (reaction?.kind === 'fail') outcome = unsuccessful('failed', reaction.error)
-        else if (reaction !== undefined) {
-          // Taken first: what runs next may be over, and the flight gone, before this returns.
-          const answer = this.defer(flight)
-          this.#follow(flight, index, reaction, outcome)
-          return answer
-        }
-        visits[index] = undefined
-      }
-      this.exit(flight, index, outcome)
-    }
-    return outcome
-  }
-
-  /** Answers the caller: by its promise, or through the handler that it hangs on. */
-  protected finish(flight: Flight, outcome: Outcome): unknown {
-    const { resolve, reject } = flight
-    const report = flight.detour?.report
-    if (report !== undefined) report.attempts = flight.calls
-    this.release(flight)
-    if (resolve === undefined) return unwrap(outcome)
-    if (outcome.ending === 'succeeded') resolve(outcome.value)
-    else reject?.(outcome.error)
-    return undefined
-  }
-
-  /** Gives the caller a promise of its own, once. */
-  protected defer(flight: Flight): Promise<unknown> {
-    const detour = this.detour(flight)
-    detour.answer ??= new Promise((resolve, reject) => {
-      flight.resolve = resolve
-      flight.reject = reject
-    })
-    return detour.answer
+    return false
   }
 
   /** A limit or the caller ends the wait. Decided here; what follows runs in the call's own context. */
@@ -127,14 +52,15 @@ export abstract class Flow extends Track implements Pilot {
     if (flight.cutWith !== undefined) return
     flight.cutWith = outcome
     flight.cutAt = at
-    const { attempt, cut, detour } = flight
+    const { attempt, detour } = flight
+    const { cut } = attempt
     if (detour === undefined || detour.running) this.strand(flight)
     if (cut !== undefined) cut(outcome.error)
     else if (flight.lent) this.cutOff(flight)
     // Otherwise the engine is busy with this very call, which calls user code that did this:
     // it looks at `cutWith` before it waits again.
     detour?.cancel?.()
-    attempt?.end(outcome.error)
+    attempt.end(outcome.error)
   }
 
   /** Lets go of everything inside the step that ended the wait, then goes on outwards from there. */
@@ -145,7 +71,7 @@ export abstract class Flow extends Track implements Pilot {
     detour.cancel = undefined
     detour.running = false
     for (let index = detour.depth; index > at; index--) {
-      detour.visits[index] = undefined
+      if (detour.visits !== undefined) detour.visits[index] = undefined
       // A limit outside a retry cuts the last attempt short: that says nothing of the dependency.
       const { ending } = outcome
       const had = ending === 'timedOut' && at >= 0 && !this.decides(at, index)
@@ -155,7 +81,7 @@ export abstract class Flow extends Track implements Pilot {
     return this.conclude(flight, at, outcome)
   }
 
-  #follow(
+  protected follow(
     flight: Flight,
     index: number,
     reaction: Exclude<Reaction, { kind: 'fail' }>,
@@ -183,8 +109,7 @@ export abstract class Flow extends Track implements Pilot {
   }
 
   #instead(flight: Flight, index: number, { run, source }: Reaction & { kind: 'instead' }): void {
-    const former = flight.attempt as Attempt
-    const attempt = new Attempt(flight, former.operation, former.args, former.attempt)
+    const attempt = flight.attempt.successor(flight.attempt.attempt)
     flight.attempt = attempt
     const work = begin(run, attempt)
     attempt.work = work
@@ -215,7 +140,7 @@ export abstract class Flow extends Track implements Pilot {
       },
       (refusal) => {
         if (refusal instanceof Error) return this.refuse(flight, index, refusal)
-        this.enter(flight, index)
+        this.enter(flight, index, undefined)
         this.proceed(flight, index + 1)
       },
     )
@@ -236,13 +161,13 @@ export abstract class Flow extends Track implements Pilot {
     detour.depth = depth
     detour.running = running
     const guard = new Promise((resolve, reject) => {
-      flight.cut = reject
+      flight.attempt.cut = reject
       detour.cancel = start(resolve, reject)
     })
     const resume = (value: unknown, failed: boolean): void => {
       if (flight.cutWith !== undefined) return void this.cutOff(flight)
       detour.cancel = undefined
-      flight.cut = undefined
+      flight.attempt.cut = undefined
       if (failed) this.pass(flight, depth, unsuccessful('failed', value))
       else then(value)
     }
@@ -252,55 +177,17 @@ export abstract class Flow extends Track implements Pilot {
     )
     if (flight.cutWith === undefined) return
     if (running) this.strand(flight)
-    flight.cut?.(undefined)
+    flight.attempt.cut?.(undefined)
     detour.cancel?.()
   }
 
   /** The function still runs although nobody waits: slots that follow the work must know. */
   protected strand(flight: Flight): void {
-    const work = flight.attempt?.work
+    const { work } = flight.attempt
     if (!this.followsWork || work === undefined) return
     const detour = this.detour(flight)
     detour.strays ??= []
     detour.strays.push(new Stray(work, this.gates.length))
-  }
-
-  protected detour(flight: Flight): Detour {
-    flight.detour ??= new Detour(this.gates.length - 1)
-    return flight.detour
-  }
-
-  /** Notes when and in which era the step at `index` admitted a call that is on a detour. */
-  protected enter(flight: Flight, index: number): void {
-    const detour = flight.detour as Detour
-    detour.eras[index] = eras.now
-    if (!this.usesTime) return
-    const now = this.time()
-    detour.starts[index] = now
-    this.limits[index]?.begin(flight.slot, now)
-  }
-
-  /** Takes the call out of the step at `index`, which gets back what it gave. */
-  protected exit(flight: Flight, index: number, outcome: Outcome): void {
-    const step = this.steps[index] as Step
-    const { gate } = step
-    const { detour, slot } = flight
-    this.limits[index]?.end(slot)
-    gate.count(outcome.ending)
-    const since = detour?.starts[index] ?? (this.starts[slot] as number)
-    if (step.leave === undefined) gate.running--
-    else {
-      const permit = detour?.permits[index]
-      if (detour !== undefined) detour.permits[index] = undefined
-      step.leave(outcome, {
-        call: flight,
-        permit,
-        since,
-        late: gate.since > (detour?.eras[index] ?? flight.era),
-        work: detour?.strays === undefined ? undefined : straysUnder(detour.strays, index),
-      })
-    }
-    this.measure(flight, index, outcome, since)
   }
 
   /** The limit of the step at `index` was reached. */

@@ -31,6 +31,11 @@ export interface Step {
   /** Asked when the gate is at its limit. Whoever admits has counted the call into `gate.running`. */
   admit?(call: CallView): Admission
   /**
+   * Told of a plain success while the gate asks; as `leave`, without the ceremony. False: it has to go
+   * the long way, and nothing has been given back.
+   */
+  passed?(value: unknown, since: number): boolean
+  /**
    * Told how a call ended, unless it simply succeeded and the gate asks for nothing. Gives back what
    * `admit` or the gate took. `late` means that the call was admitted in an earlier era.
    */

@@ -4,9 +4,9 @@
  */
 import type { Clock } from './clock.ts'
 import { Deadlines } from './deadlines.ts'
+import type { Ending } from './events.ts'
 import type { Flight } from './flight.ts'
 import type { Gate } from './gate.ts'
-import type { Outcome } from './outcome.ts'
 import { type Pulse, pulseOf } from './pulse.ts'
 import type { Step } from './step.ts'
 
@@ -96,28 +96,23 @@ export abstract class Track {
   }
 
   /** Measures a passage, and tells of the whole call when it leaves the outermost step. */
-  protected measure(flight: Flight, index: number, outcome: Outcome, since: number): void {
-    const step = this.steps[index] as Step
-    const { latency, emitter } = step
+  protected measure(
+    flight: Flight,
+    index: number,
+    ending: Ending,
+    since: number,
+    error?: unknown,
+  ): void {
+    const { name: policy, latency, emitter } = this.steps[index] as Step
     const tells = index === 0 && emitter.observed
     if (latency === undefined && !tells) return
     const at = this.clock.now()
     const duration = Math.max(0, at - since)
     latency?.record(duration)
     if (!tells) return
-    const { ending } = outcome
-    const error = ending === 'succeeded' ? {} : { error: outcome.error }
-    const { calls: attempts } = flight
-    const { name: policy } = step
-    emitter.emit({
-      type: 'call',
-      policy,
-      pipeline: this.name,
-      at,
-      ending,
-      duration,
-      attempts,
-      ...error,
-    })
+    const { name: pipeline } = this
+    const call = { type: 'call', policy, pipeline, at, ending, duration } as const
+    const what = ending === 'succeeded' ? {} : { error }
+    emitter.emit({ ...call, attempts: flight.calls, ...what })
   }
 }

@@ -139,6 +139,11 @@ class BulkheadPolicy extends StepPolicy implements Bulkhead {
     this.#slots.abandon(waiter)
   }
 
+  passed(): boolean {
+    this.#slots.release()
+    return true
+  }
+
   leave(_outcome: Outcome, { work }: Exit): void {
     if (work === undefined) this.#slots.release()
     else this.#hold(work)

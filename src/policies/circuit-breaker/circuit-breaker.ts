@@ -189,6 +189,13 @@ class CircuitBreakerPolicy extends StepPolicy implements CircuitBreaker {
     return undefined
   }
 
+  passed(_value: unknown, since: number): boolean {
+    if (this.#options.isFailureResult !== undefined) return false
+    this.gate.running--
+    this.#judge('success', undefined, since)
+    return true
+  }
+
   leave(outcome: Outcome, { permit, late, since }: Exit): void {
     if (late) {
       this.#late--
@@ -201,7 +208,7 @@ class CircuitBreakerPolicy extends StepPolicy implements CircuitBreaker {
     if (verdict === 'ignored') this.#ignored++
     if (this.#phase.is === 'trying' && trial !== undefined) {
       this.#judgeTrial(this.#phase.trials, trial, verdict, outcome)
-    } else if (verdict !== 'ignored') this.#judge(verdict, outcome, since)
+    } else if (verdict !== 'ignored') this.#judge(verdict, outcome.error, since)
   }
 
   override stats(): CircuitBreakerStats {
@@ -249,12 +256,12 @@ class CircuitBreakerPolicy extends StepPolicy implements CircuitBreaker {
     else this.#enter({ is: snapshot.state }, why)
   }
 
-  #judge(verdict: 'success' | 'failure', outcome: Outcome, since: number): void {
+  #judge(verdict: 'success' | 'failure', cause: unknown, since: number): void {
     const { slowCallDuration } = this.#options
     const now = this.#pulse.now()
     const slow = slowCallDuration !== undefined && now - since >= slowCallDuration
     const reason = this.#rules.record(verdict === 'failure', slow, now)
-    if (reason !== undefined && this.#mode === 'enabled') this.#open(reason, outcome.error)
+    if (reason !== undefined && this.#mode === 'enabled') this.#open(reason, cause)
     else {
       this.#finishRamp(now)
       this.#setGate()
