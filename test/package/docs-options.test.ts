@@ -45,8 +45,9 @@ describe('the reading of options', () => {
     '   * in ms. @default 1_000',
     '   */',
     '  readonly wait?: number | ((n: number) => number)',
-    '  /** Which. */',
-    '  readonly which?: (error: unknown) => boolean',
+    '  readonly which?: (',
+    '    info: Info & { readonly delay: number },',
+    '  ) => boolean',
     '}',
   ].join('\n')
 
@@ -84,7 +85,7 @@ function interfacesIn(text: string): [string, Found][] {
   const declaration =
     /^export interface (\w+)(?:<[^>]*>)?(?: extends (\w+)(?:<[^>]*>)?)? \{\n([\s\S]*?)^\}/gm
   return [...text.matchAll(declaration)].map(([, name = '', parent, body = '']) => {
-    const option = /\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\s*readonly (\w+)(\?)?:/g
+    const option = /(?:\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\n)?^ {2}readonly (\w+)(\?)?:/gm
     const options = [...body.matchAll(option)].map(([, comment = '', key = '', optional]) => {
       const words = comment.replaceAll(/\s*\n\s*\*?\s*/g, ' ').trim()
       const stated = /@default (.*)$/.exec(words)?.[1]
