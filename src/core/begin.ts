@@ -10,9 +10,15 @@ export function begin(
 ): Promise<unknown> {
   try {
     const work = operation(context)
-    // A subclass may have a `then` of its own that calls back twice: only the plain class is trusted.
-    return work instanceof Promise && work.constructor === Promise ? work : Promise.resolve(work)
+    return isPlain(work) ? work : new Promise((resolve) => resolve(work))
   } catch (error) {
     return Promise.reject(error)
   }
+}
+
+const { then } = Promise.prototype
+
+/** A `then` of its own, or of a subclass, may call back twice: only the plain class is trusted. */
+function isPlain(work: unknown): work is Promise<unknown> {
+  return work instanceof Promise && work.constructor === Promise && work.then === then
 }

@@ -37,11 +37,11 @@ export class Deadlines implements TurnListener {
     this.due = due
   }
 
-  begin(slot: number, now: number): void {
+  begin(slot: number): void {
     if (this.duration === Number.POSITIVE_INFINITY) return
-    this.due[slot] = now + this.#span
-    this.#count++
     const pulse = this.#pulse
+    this.due[slot] = pulse.now() + this.#span
+    this.#count++
     if (pulse.exact) this.#arm(this.duration)
     else if (this.#turn !== pulse.turn) {
       this.#turn = pulse.turn

@@ -18,9 +18,10 @@ import { Attempt, Flight, type Report } from './flight.ts'
 import { Flow } from './flow.ts'
 import { ASKS, eras, type Gate, WATCHED } from './gate.ts'
 import { succeeded, unsuccessful } from './outcome.ts'
-import type { Detailed, ExecuteOptions, Operation } from './policy.ts'
+import type { ExecuteOptions, Operation } from './policy.ts'
+import { UNTIMED } from './track.ts'
 
-const NO_ARGS: readonly unknown[] = []
+export const NO_ARGS: readonly unknown[] = []
 
 let resolveNew: (value: unknown) => void
 let rejectNew: (error: unknown) => void
@@ -50,8 +51,7 @@ export class Engine extends Flow {
     const flight = this.#idle.pop() ?? this.#create()
     flight.attempt = new Attempt(flight, operation, args, 1)
     flight.era = eras.now
-    const now = this.usesTime ? this.time() : 0
-    this.starts[flight.slot] = now
+    this.starts[flight.slot] = this.usesTime ? this.time() : UNTIMED
     if (options !== undefined || report !== undefined) {
       const refused = this.#board(flight, options, report)
       if (refused !== undefined) return refused
@@ -61,21 +61,9 @@ export class Engine extends Flow {
       const gate = gates[index] as Gate
       if (gate.running >= gate.limit) return this.#divert(flight, index)
       gate.running++
-      limits[index]?.begin(flight.slot, now)
+      limits[index]?.begin(flight.slot)
     }
     return this.launch(flight)
-  }
-
-  async executeDetailed(
-    operation: Operation<unknown>,
-    options?: ExecuteOptions,
-  ): Promise<Detailed<unknown>> {
-    const report: Report = { source: 'primary', attempts: 0, errors: [] }
-    const began = this.clock.now()
-    const value = await this.execute(operation, options, NO_ARGS, report)
-    const { source, attempts, errors } = report
-    const duration = this.clock.now() - began
-    return { value, source, degraded: source !== 'primary', attempts, duration, errors }
   }
 
   protected launch(flight: Flight): Promise<unknown> {

@@ -68,7 +68,7 @@ export class CircuitOpenError extends RejectedError {
   ) {
     super(
       policy,
-      `circuit "${policy}" ${CIRCUIT_ADVICE[state](retryAfter)}; ${why}; not called`,
+      `circuit "${policy}" ${CIRCUIT_ADVICE[state](retryAfter)}${why && `; ${why}`}; not called`,
       cause,
     )
     this.state = state
@@ -78,7 +78,10 @@ export class CircuitOpenError extends RejectedError {
 
 const CIRCUIT_ADVICE = {
   open: (ms: number) => `is open, next trial in ${Math.ceil(ms)} ms`,
-  'half-open': () => 'is half-open and its trial calls are all out, try again shortly',
+  'half-open': (ms: number) =>
+    ms > 0
+      ? `is half-open with its trial calls under way, the next at the latest in ${Math.ceil(ms)} ms`
+      : 'is half-open and lets only a part of the calls through',
   isolated: () => 'is isolated by hand until close() or reset()',
 } as const
 

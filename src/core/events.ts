@@ -91,7 +91,7 @@ export interface FellBack extends CallEvent {
   readonly error?: unknown
 }
 
-/** Work went on after its caller had gone; it keeps its slot. `released` tells the end of it. */
+/** Work went on after its caller had gone; it keeps its slot. `slot` tells the end of it. */
 export interface Abandoned extends EventBase {
   readonly type: 'abandon'
   /** `'held'`: the slot is kept for it; `'ended'`: the work ended; `'forgotten'`: `abandonAfter` passed. */
@@ -151,11 +151,16 @@ export function harmless<A extends readonly unknown[]>(
   ...args: A
 ): void {
   try {
-    const result = hook(...args)
-    if (result instanceof Promise) result.catch(ignore)
+    quiet(hook(...args))
   } catch {
     // A broken observer must not become a broken call.
   }
+}
+
+/** What a user's function returned. Nobody will wait for a promise among it: let it not go unhandled. */
+export function quiet<T>(returned: T): T {
+  if (returned instanceof Promise) returned.catch(ignore)
+  return returned
 }
 
 function ignore(): void {}

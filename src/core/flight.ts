@@ -191,6 +191,5 @@ export interface Passage {
 /** What `executeDetailed` wants to know. */
 export interface Report {
   source: string
-  attempts: number
   readonly errors: unknown[]
 }

@@ -75,7 +75,7 @@ export abstract class Flow extends Walk implements Pilot {
       // A limit outside a retry cuts the last attempt short: that says nothing of the dependency.
       const { ending } = outcome
       const had = ending === 'timedOut' && at >= 0 && !this.decides(at, index)
-      this.exit(flight, index, had ? outcome : unsuccessful('aborted', outcome.error))
+      this.exit(flight, index, had ? outcome : unsuccessful('aborted', outcome.error), ending)
     }
     if (!flight.lent) flight.cutWith = undefined
     return this.conclude(flight, at, outcome)

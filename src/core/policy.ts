@@ -94,7 +94,7 @@ export declare const ALTERNATIVE: unique symbol
 
 /**
  * What a pipeline needs of a policy, and all that you need to write one of your own:
- * call `operation` as often as you see fit, hand it the options' signal, return its answer.
+ * call `operation` as often as you see fit, hand it what you were given, return its answer.
  *
  * @example A policy of your own
  * ```ts
@@ -105,7 +105,7 @@ export declare const ALTERNATIVE: unique symbol
  *   name: 'audit',
  *   async execute(operation, options) {
  *     seen.push('called')
- *     return operation({ signal: new AbortController().signal, attempt: 1, deadline: Infinity, remaining: Infinity, args: [], ...options })
+ *     return operation(options)
  *   },
  * }
  * await pipeline('orders', retry(), audit).execute(() => 'done') // => 'done'
@@ -115,7 +115,10 @@ export declare const ALTERNATIVE: unique symbol
 export interface PolicyLike<Alt = never> {
   readonly name?: string
   readonly [ALTERNATIVE]?: Alt
-  execute<T>(operation: Operation<T>, options?: ExecuteOptions): Promise<T | Alt>
+  execute<T>(
+    operation: (inherit?: ExecuteOptions) => T | PromiseLike<T>,
+    options?: ExecuteOptions,
+  ): Promise<T | Alt>
 }
 
 /** What every policy of this library, and every pipeline of them, can do. */

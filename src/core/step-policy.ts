@@ -3,8 +3,9 @@
  * so that a policy behaves alone exactly as it does in a pipeline.
  */
 import { type Clock, systemClock } from './clock.ts'
-import { Engine } from './engine.ts'
+import { Engine, NO_ARGS } from './engine.ts'
 import { Emitter, type HoldfastEvent, type Listener } from './events.ts'
+import type { Report } from './flight.ts'
 import { Gate } from './gate.ts'
 import { Histogram } from './histogram.ts'
 import * as check from './options.ts'
@@ -60,7 +61,9 @@ export abstract class StepPolicy<Alt = never> implements Policy<Alt>, Step {
     operation: Operation<T>,
     options?: ExecuteOptions,
   ): Promise<Detailed<T | Alt>> {
-    return this.engine.executeDetailed(operation, options) as Promise<Detailed<T | Alt>>
+    return this.detail(operation, (counted, report) =>
+      this.engine.execute(counted, options, NO_ARGS, report),
+    )
   }
 
   wrap<This, Args extends readonly unknown[], T>(
@@ -70,6 +73,7 @@ export abstract class StepPolicy<Alt = never> implements Policy<Alt>, Step {
   }
 
   subscribe(listener: Listener<HoldfastEvent>): () => void {
+    this.engine.measureExactly()
     return watchStep(this, listener)
   }
 
@@ -79,6 +83,26 @@ export abstract class StepPolicy<Alt = never> implements Policy<Alt>, Step {
 
   describe(): Description {
     return { policy: this.kind, name: this.name, options: plain(this.options) }
+  }
+
+  /** Runs a call that keeps a report, and tells it with the answer. */
+  protected async detail<T>(
+    operation: Operation<T>,
+    run: (operation: Operation<T>, report: Report) => Promise<unknown>,
+  ): Promise<Detailed<T | Alt>> {
+    const report: Report = { source: 'primary', errors: [] }
+    let attempts = 0
+    const counted: Operation<T> = (context) => {
+      attempts++
+      return operation(context)
+    }
+    const began = this.clock.now()
+    const value = (await run(typeof operation === 'function' ? counted : operation, report)) as
+      | T
+      | Alt
+    const { source, errors } = report
+    const duration = Math.max(0, this.clock.now() - began)
+    return { value, source, degraded: source !== 'primary', attempts, duration, errors }
   }
 
   /** The steps that a call passes, outermost first. */

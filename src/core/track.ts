@@ -10,6 +10,9 @@ import type { Gate } from './gate.ts'
 import { type Pulse, pulseOf } from './pulse.ts'
 import type { Step } from './step.ts'
 
+/** When a call began that nobody timed. */
+export const UNTIMED = -1
+
 export abstract class Track {
   readonly name: string
   readonly steps: readonly Step[]
@@ -26,15 +29,24 @@ export abstract class Track {
   /** When the call in each slot began. */
   protected starts: Float64Array = new Float64Array(0)
   readonly #pulse: Pulse
+  /** It runs whole calls, and not the inner part of somebody else's. */
+  readonly #whole: boolean
   /** Latency is to be exact: the clock is read for each call. */
   protected exact: boolean
 
-  constructor(name: string, steps: readonly Step[], clock: Clock, exact: boolean) {
+  constructor(
+    name: string,
+    steps: readonly Step[],
+    clock: Clock,
+    exact: boolean,
+    whole: boolean = true,
+  ) {
     this.name = name
     this.steps = steps
     this.gates = steps.map((step) => step.gate)
     this.clock = clock
     this.exact = exact
+    this.#whole = whole
     this.#pulse = pulseOf(clock)
     this.limits = steps.map((step, index) =>
       step.duration === undefined
@@ -75,7 +87,8 @@ export abstract class Track {
   }
 
   elapsed(flight: Flight): number {
-    return this.usesTime ? Math.max(0, this.clock.now() - (this.starts[flight.slot] as number)) : 0
+    const began = this.starts[flight.slot] as number
+    return began === UNTIMED ? 0 : Math.max(0, this.clock.now() - began)
   }
 
   deadlineOf(flight: Flight): number {
@@ -104,10 +117,10 @@ export abstract class Track {
     error?: unknown,
   ): void {
     const { name: policy, latency, emitter } = this.steps[index] as Step
-    const tells = index === 0 && emitter.observed
+    const tells = index === 0 && this.#whole && emitter.observed
     if (latency === undefined && !tells) return
     const at = this.clock.now()
-    const duration = Math.max(0, at - since)
+    const duration = since === UNTIMED ? 0 : Math.max(0, at - since)
     latency?.record(duration)
     if (!tells) return
     const { name: pipeline } = this

@@ -2,12 +2,16 @@
  * The way out. An outcome walks from the innermost step that holds the call towards the caller: each
  * step gives back what it took, or decides that something else runs first.
  */
+import type { Ending } from './events.ts'
 import { Detour, type Flight } from './flight.ts'
 import { eras } from './gate.ts'
 import { type Outcome, unsuccessful, unwrap } from './outcome.ts'
 import type { Permit, Reaction, Step, Visit } from './step.ts'
 import { straysUnder } from './strays.ts'
-import { Track } from './track.ts'
+import { Track, UNTIMED } from './track.ts'
+
+/** Says that the answer comes later, by a promise that the caller already has. */
+const HAS_ONE: Promise<unknown> = Promise.resolve()
 
 export abstract class Walk extends Track {
   /** Lets something else run, as the step at `index` decided. */
@@ -79,8 +83,6 @@ export abstract class Walk extends Track {
   /** Answers the caller: by its promise, or through the handler that it hangs on. */
   protected finish(flight: Flight, outcome: Outcome): unknown {
     const { resolve, reject } = flight.attempt
-    const report = flight.detour?.report
-    if (report !== undefined) report.attempts = flight.calls
     this.release(flight)
     if (resolve === undefined) return unwrap(outcome)
     if (outcome.ending === 'succeeded') resolve(outcome.value)
@@ -88,8 +90,9 @@ export abstract class Walk extends Track {
     return undefined
   }
 
-  /** Gives the caller a promise of its own, once. */
+  /** Gives the caller a promise of its own, once. Of no use to a caller that has one already. */
   protected defer(flight: Flight): Promise<unknown> {
+    if (flight.attempt.resolve !== undefined) return flight.detour?.answer ?? HAS_ONE
     const detour = this.detour(flight)
     detour.answer ??= new Promise((resolve, reject) => {
       flight.attempt.resolve = resolve
@@ -101,21 +104,26 @@ export abstract class Walk extends Track {
   /** Notes how, when and in which era the step at `index` admitted a call that is on a detour. */
   protected enter(flight: Flight, index: number, permit: Permit | undefined): void {
     const detour = this.detour(flight)
-    const since = this.usesTime ? this.time() : 0
+    const since = this.usesTime ? this.time() : UNTIMED
     detour.passages ??= []
     detour.passages[index] = { era: eras.now, since, permit }
-    this.limits[index]?.begin(flight.slot, since)
+    this.limits[index]?.begin(flight.slot)
   }
 
   /** Takes the call out of the step at `index`, which gets back what it gave. */
-  protected exit(flight: Flight, index: number, outcome: Outcome): void {
+  protected exit(
+    flight: Flight,
+    index: number,
+    outcome: Outcome,
+    counted: Ending = outcome.ending,
+  ): void {
     const step = this.steps[index] as Step
     const { gate } = step
     const { detour, slot } = flight
     const passage = detour?.passages?.[index]
     const since = passage?.since ?? (this.starts[slot] as number)
     this.limits[index]?.end(slot)
-    gate.count(outcome.ending)
+    gate.count(counted)
     if (step.leave === undefined) gate.running--
     else {
       const late = gate.since > (passage?.era ?? flight.era)
@@ -123,7 +131,7 @@ export abstract class Walk extends Track {
       const work = strays === undefined ? undefined : straysUnder(strays, index)
       step.leave(outcome, { call: flight, permit: passage?.permit, since, late, work })
     }
-    this.measure(flight, index, outcome.ending, since, outcome.error)
+    this.measure(flight, index, counted, since, outcome.error)
   }
 
   protected detour(flight: Flight): Detour {

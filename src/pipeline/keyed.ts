@@ -133,7 +133,8 @@ class KeyedPolicies<P extends PolicyLike<unknown>> implements Keyed<P> {
     operation: Operation<T>,
     options?: ExecuteOptions,
   ): Promise<T | AlternativeOf<P>> {
-    return this.get(key).execute(operation, options) as Promise<T | AlternativeOf<P>>
+    const call = operation as (inherit?: ExecuteOptions) => T | PromiseLike<T>
+    return this.get(key).execute(call, options) as Promise<T | AlternativeOf<P>>
   }
 
   delete(key: string): boolean {

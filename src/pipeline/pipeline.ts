@@ -3,8 +3,9 @@
  * the user's own splits it, and is called between the halves.
  */
 import { type Clock, systemClock } from '../core/clock.ts'
-import { Engine } from '../core/engine.ts'
+import { Engine, NO_ARGS } from '../core/engine.ts'
 import type { HoldfastEvent, Listener, Warned } from '../core/events.ts'
+import type { Report } from '../core/flight.ts'
 import { boolean, clock, fn, optional, readOptions, show, string } from '../core/options.ts'
 import type {
   AlternativeOf,
@@ -94,7 +95,10 @@ function isPolicy(value: unknown): value is PolicyLike<unknown> {
 
 class PipelinePolicy<Alt> extends StepPolicy<Alt> implements Pipeline<Alt> {
   readonly #policies: readonly PolicyLike<unknown>[]
+  /** The steps up to the first policy of the user's own. */
   readonly #members: readonly Step[]
+  /** Those inside it too. */
+  readonly #all: readonly Step[]
   readonly #foreign: Foreign | undefined
   readonly #findings: readonly Finding[]
   #untold: readonly Finding[]
@@ -106,7 +110,8 @@ class PipelinePolicy<Alt> extends StepPolicy<Alt> implements Pipeline<Alt> {
     const fused = split < 0 ? policies : policies.slice(0, split)
     this.#members = fused.flatMap((policy) => stepsOf(policy) ?? [])
     this.#foreign = split < 0 ? undefined : new Foreign(this, policies.slice(split))
-    this.#findings = findingsIn(policies.flatMap((policy) => stepsOf(policy) ?? []))
+    this.#all = policies.flatMap(allStepsOf)
+    this.#findings = findingsIn(this.#all)
     this.#untold = this.#findings
     const [finding] = this.#findings
     if (options.strict && finding !== undefined) throw orderError(this.name, this.#findings)
@@ -129,14 +134,16 @@ class PipelinePolicy<Alt> extends StepPolicy<Alt> implements Pipeline<Alt> {
   }
 
   override execute<T>(operation: Operation<T>, options?: ExecuteOptions): Promise<T | Alt> {
-    return super.execute(this.#through(operation), options)
+    return super.execute(this.#through(operation, undefined), options)
   }
 
   override executeDetailed<T>(
     operation: Operation<T>,
     options?: ExecuteOptions,
   ): Promise<Detailed<T | Alt>> {
-    return super.executeDetailed(this.#through(operation), options)
+    return this.detail(operation, (counted, report) =>
+      this.engine.execute(this.#through(counted, report), options, NO_ARGS, report),
+    )
   }
 
   override wrap<This, Args extends readonly unknown[], T>(
@@ -144,7 +151,7 @@ class PipelinePolicy<Alt> extends StepPolicy<Alt> implements Pipeline<Alt> {
   ): (this: This, ...args: Args) => Promise<T | Alt> {
     const { engine } = this
     const execute: Engine['execute'] = (operation, options, args) =>
-      engine.execute(this.#through(operation), options, args)
+      engine.execute(this.#through(operation, undefined), options, args)
     return wrapWith({ name: this.name, execute }, fn)
   }
 
@@ -152,8 +159,7 @@ class PipelinePolicy<Alt> extends StepPolicy<Alt> implements Pipeline<Alt> {
     const own = (event: HoldfastEvent): unknown =>
       'pipeline' in event && event.pipeline !== this.name ? undefined : listener(event)
     const stops = [super.subscribe(listener)]
-    for (const step of new Set(this.#members)) stops.push(watchStep(step, own))
-    this.engine.measureExactly()
+    for (const step of new Set(this.#all)) stops.push(watchStep(step, own))
     const untold = this.#untold
     this.#untold = []
     for (const finding of untold) this.emitter.emit(this.#warning(finding))
@@ -177,13 +183,18 @@ class PipelinePolicy<Alt> extends StepPolicy<Alt> implements Pipeline<Alt> {
   }
 
   worstCase(): WorstCase {
-    return worstCaseOf(this.#policies.flatMap((policy) => stepsOf(policy) ?? []))
+    return worstCaseOf(this.#all)
   }
 
-  #through<T>(operation: Operation<T>): Operation<T> {
+  /** Every step, also behind a policy of the user's own, the pipeline's own left out. */
+  get all(): readonly Step[] {
+    return this.#all
+  }
+
+  #through<T>(operation: Operation<T>, report: Report | undefined): Operation<T> {
     const foreign = this.#foreign
     if (foreign === undefined || typeof operation !== 'function') return operation
-    return (context) => foreign.execute(operation, context)
+    return (context) => foreign.execute(operation, context, report)
   }
 
   #warning({ code, message }: Finding): Warned {
@@ -203,23 +214,23 @@ class Foreign {
     const fused = split < 0 ? inside : inside.slice(0, split)
     const steps = fused.flatMap((member) => stepsOf(member) ?? [])
     this.#policy = policy
-    this.#engine = new Engine(owner.name, steps, owner.clock, false)
+    this.#engine = new Engine(owner.name, steps, owner.clock, false, false)
     this.#next = split < 0 ? undefined : new Foreign(owner, inside.slice(split))
   }
 
-  execute<T>(operation: Operation<T>, outer: Context): Promise<T> {
+  execute<T>(operation: Operation<T>, outer: Context, report: Report | undefined): Promise<T> {
     const { signal, deadline } = outer
     return this.#policy.execute(
-      (given: Context | undefined) => {
+      (given) => {
         // A policy of another library may hand over nothing, or a signal alone.
         const inherited = { signal: given?.signal ?? signal, deadline: given?.deadline ?? deadline }
         const inside: Operation<unknown> = (inner) => {
           const context = new InnerContext(outer, inner)
           return this.#next === undefined
             ? operation(context)
-            : this.#next.execute(operation, context)
+            : this.#next.execute(operation, context, report)
         }
-        return this.#engine.execute(inside, inherited, outer.args)
+        return this.#engine.execute(inside, inherited, outer.args, report)
       },
       { signal, deadline },
     ) as Promise<T>
@@ -263,9 +274,15 @@ function stepsOf(policy: PolicyLike<unknown>): readonly Step[] | undefined {
   return policy instanceof StepPolicy ? policy.steps : undefined
 }
 
-/** A pipeline lives in the time of its first policy that has one. */
+function allStepsOf(policy: PolicyLike<unknown>): readonly Step[] {
+  return policy instanceof PipelinePolicy ? policy.all : (stepsOf(policy) ?? [])
+}
+
+/** A pipeline lives in the time that its policies were given; most have none of their own. */
 function clockOf(policies: readonly PolicyLike<unknown>[]): Clock {
-  for (const policy of policies) if (policy instanceof StepPolicy) return policy.clock
+  for (const policy of policies) {
+    if (policy instanceof StepPolicy && policy.clock !== systemClock) return policy.clock
+  }
   return systemClock
 }
 

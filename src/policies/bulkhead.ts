@@ -5,6 +5,7 @@
 
 import type { Timer } from '../core/clock.ts'
 import { BulkheadFullError, stackless } from '../core/errors.ts'
+import { quiet } from '../core/events.ts'
 import {
   anyOf,
   checkOption,
@@ -263,7 +264,7 @@ class PlaceInLine implements Waiting {
 function priorityOf(call: CallView, option: BulkheadOptions['priority']): number {
   let priority: unknown = call.priority ?? option
   try {
-    if (typeof priority === 'function') priority = priority(call.args)
+    if (typeof priority === 'function') priority = quiet(priority(call.args))
   } catch {
     priority = 0
   }

@@ -3,9 +3,10 @@
  * Tried in order, and only when the call itself failed.
  */
 import { FallbackExhaustedError, stackless } from '../core/errors.ts'
+import { quiet } from '../core/events.ts'
 import { checkOption, fn, optional, readOptions, string } from '../core/options.ts'
 import { judge, type Outcome } from '../core/outcome.ts'
-import type { Context, Policy, Stats } from '../core/policy.ts'
+import type { Context, Description, Policy, Stats } from '../core/policy.ts'
 import type { Reaction, Traits, Visit } from '../core/step.ts'
 import { type CommonOptions, commonChecks, StepPolicy } from '../core/step-policy.ts'
 
@@ -67,7 +68,8 @@ export interface Fallback<T> extends Policy<T> {
  *
  * const guess = fallback({ name: 'default', run: () => 'guess' })
  * await guess.execute(() => Promise.reject(new Error('down'))) // => 'guess'
- * (await guess.executeDetailed(() => Promise.reject(new Error('down')))).source // => 'default'
+ * const answer = await guess.executeDetailed(() => Promise.reject(new Error('down')))
+ * answer.source // => 'default'
  * ```
  */
 export function fallback<T>(options: FallbackOptions<T>): Fallback<T>
@@ -185,6 +187,11 @@ class FallbackPolicy<T> extends StepPolicy<T> implements Fallback<T> {
       : this.#goOn(outcome.error, visit)
   }
 
+  override describe(): Description {
+    const { policy, name, options } = super.describe()
+    return { policy, name, options: { ...options, steps: this.#steps.map((step) => step.name) } }
+  }
+
   override stats(): FallbackStats {
     const sources = Object.fromEntries(this.#sources)
     const degraded = [...this.#sources.values()].reduce((sum, count) => sum + count, 0)
@@ -261,7 +268,7 @@ function isWorthAnAlternative(error: unknown): boolean {
 /** A predicate that throws says no: the caller then sees the failure itself. */
 function saysYes(predicate: (error: unknown) => boolean, error: unknown): boolean {
   try {
-    return predicate(error) === true
+    return quiet(predicate(error)) === true
   } catch {
     return false
   }

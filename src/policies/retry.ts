@@ -2,7 +2,7 @@
  * Try again, later, a bounded number of times: only what may get better, and never into a dead line.
  */
 import { type Backoff, boundDelay, exponential, type Jitter } from '../core/backoff.ts'
-import { type GaveUp, harmless } from '../core/events.ts'
+import { type GaveUp, harmless, quiet } from '../core/events.ts'
 import { anyJitter } from '../core/jitter.ts'
 import { count, duration, fn, number, optional, readOptions, withMethods } from '../core/options.ts'
 import { judge, type Outcome, retryAfterOf } from '../core/outcome.ts'
@@ -104,7 +104,24 @@ export interface Retry extends Policy {
  * ```
  */
 export function retry(options: RetryOptions = {}): Retry {
-  return new RetryPolicy(readOptions('retry', options, checks))
+  return new RetryPolicy(readRetryOptions(options))
+}
+
+function readRetryOptions(options: RetryOptions): RetryOptions {
+  const given = readOptions('retry', options, checks)
+  const { backoff, baseDelay, maxDelay = 30_000 } = given
+  if (baseDelay !== undefined && baseDelay > maxDelay) {
+    throw new RangeError(
+      `retry: baseDelay must be at most maxDelay, ${maxDelay} ms, but was ${baseDelay}`,
+    )
+  }
+  const shape = (['baseDelay', 'factor', 'jitter'] as const).find((name) => name in given)
+  if (backoff !== undefined && shape !== undefined) {
+    throw new TypeError(
+      `retry: ${shape} belongs to the backoff that retry makes itself; give it to your own backoff instead`,
+    )
+  }
+  return given
 }
 
 const checks = {
@@ -131,6 +148,7 @@ const checks = {
 interface Progress {
   retries: number
   previousDelay: number
+  deposited: boolean
 }
 
 class RetryPolicy extends StepPolicy implements Retry {
@@ -177,13 +195,16 @@ class RetryPolicy extends StepPolicy implements Retry {
   }
 
   react(outcome: Outcome, visit: Visit): Reaction | undefined {
-    const first = visit.memo === undefined
-    if (first) visit.memo = { retries: 0, previousDelay: 0 }
+    visit.memo ??= { retries: 0, previousDelay: 0, deposited: false }
     const progress = visit.memo as Progress
     const { call } = visit
     const info = this.#info(call, progress)
     const { afterAttempt, budget } = this.#options
-    if (first) budget?.deposit()
+    // A refused call was not sent: it earns nothing.
+    if (!progress.deposited && outcome.ending !== 'rejected') {
+      progress.deposited = true
+      quiet(budget?.deposit())
+    }
     if (afterAttempt !== undefined) harmless(afterAttempt, { ...info, ...errorOf(outcome) })
 
     if (!this.#wantsRetry(outcome, info)) {
@@ -223,8 +244,10 @@ class RetryPolicy extends StepPolicy implements Retry {
   #wantsRetry(outcome: Outcome, info: RetryInfo): boolean {
     const { shouldRetry, shouldRetryResult } = this.#options
     try {
-      if (outcome.ending === 'succeeded') return shouldRetryResult?.(outcome.value, info) === true
-      const choice = shouldRetry?.(outcome.error, info)
+      if (outcome.ending === 'succeeded') {
+        return quiet(shouldRetryResult?.(outcome.value, info)) === true
+      }
+      const choice = quiet(shouldRetry?.(outcome.error, info))
       if (choice !== undefined) return choice === true
     } catch {
       // A broken predicate decides nothing: the caller sees what the function gave.
@@ -250,7 +273,7 @@ class RetryPolicy extends StepPolicy implements Retry {
     const { maxElapsed = Number.POSITIVE_INFINITY, budget } = this.#options
     if (elapsed + delay >= maxElapsed) return 'max-elapsed'
     if (this.clock.now() + delay >= call.deadline) return 'deadline'
-    return budget === undefined || budget.tryWithdraw() ? undefined : 'budget'
+    return budget === undefined || quiet(budget.tryWithdraw()) === true ? undefined : 'budget'
   }
 
   #giveUp(reason: GaveUp['reason'], outcome: Outcome, call: CallView, info: RetryInfo): undefined {

@@ -3,7 +3,7 @@
  * The state is decided in one place at a time and derived lazily from a monotonic clock: no timers.
  */
 import { CircuitOpenError, stackless } from '../../core/errors.ts'
-import type { StateChanged } from '../../core/events.ts'
+import { quiet, type StateChanged } from '../../core/events.ts'
 import { beginEra, UNLIMITED } from '../../core/gate.ts'
 import { checkOption, oneOf } from '../../core/options.ts'
 import { type Outcome, retryAfterOf } from '../../core/outcome.ts'
@@ -251,7 +251,7 @@ class CircuitBreakerPolicy extends StepPolicy implements CircuitBreaker {
     this.#rules.restore(snapshot.trip, now - served)
     this.#openings = snapshot.openings
     const until = now + Math.max(0, snapshot.remaining - served)
-    const why = 'restored'
+    const why = 'a restored snapshot'
     if (snapshot.state === 'open') this.#enter({ is: 'open', until, cause: undefined, why }, why)
     else this.#enter({ is: snapshot.state }, why)
   }
@@ -269,7 +269,7 @@ class CircuitBreakerPolicy extends StepPolicy implements CircuitBreaker {
   }
 
   #judgeTrial(trials: Trials, trial: Trial, verdict: BreakerVerdict, outcome: Outcome): void {
-    if (verdict === 'failure') this.#open('a trial call failed', outcome.error)
+    if (verdict === 'failure') this.#open('a failed trial call', outcome.error)
     else if (verdict === 'ignored') trials.forget(trial)
     else if (trials.succeed(trial)) this.#recover()
   }
@@ -288,7 +288,7 @@ class CircuitBreakerPolicy extends StepPolicy implements CircuitBreaker {
     const { resetTimeout = 30_000 } = this.#options
     if (typeof resetTimeout === 'number') return resetTimeout
     try {
-      const pause = resetTimeout(this.#openings)
+      const pause = quiet(resetTimeout(this.#openings))
       if (typeof pause === 'number' && pause >= 0) return Math.min(pause, Number.MAX_SAFE_INTEGER)
     } catch {
       // An open circuit must have a way out whatever a user's function does.
@@ -366,7 +366,7 @@ class CircuitBreakerPolicy extends StepPolicy implements CircuitBreaker {
 
   #refusal(state: 'open' | 'half-open' | 'isolated', retryAfter: number): CircuitOpenError {
     const phase = this.#phase
-    const why = phase.is === 'open' ? phase.why : 'see state'
+    const why = phase.is === 'open' ? `opened by ${phase.why}` : ''
     const cause = 'cause' in phase ? phase.cause : undefined
     return stackless(() => new CircuitOpenError(this.name, state, retryAfter, why, cause))
   }

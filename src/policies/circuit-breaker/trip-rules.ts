@@ -40,7 +40,8 @@ export class TripRules {
     this.consecutiveFailures = failed ? this.consecutiveFailures + 1 : 0
     this.#window?.record(failed, slow, now)
     if (this.consecutiveFailures >= this.#threshold) {
-      return `${this.consecutiveFailures} failures in a row`
+      const failures = this.consecutiveFailures
+      return failures === 1 ? 'a failure' : `${failures} failures in a row`
     }
     if (this.#window === undefined || this.#window.total(now) < this.#minimumCalls) return undefined
     return (

@@ -2,6 +2,7 @@
  * What one outcome says of the dependency: success, failure, or nothing at all.
  * Only the dependency's own behaviour moves its breaker.
  */
+import { quiet } from '../../core/events.ts'
 import { judge, type Outcome } from '../../core/outcome.ts'
 import type { CircuitBreakerOptions, Classification } from './options.ts'
 
@@ -37,7 +38,7 @@ function chosen<T>(
 ): BreakerVerdict | undefined {
   if (classifier === undefined) return undefined
   try {
-    const choice = classifier(value)
+    const choice = quiet(classifier(value))
     if (choice === 'ignore') return 'ignored'
     if (typeof choice === 'boolean') return choice ? 'failure' : 'success'
   } catch {
