@@ -135,7 +135,8 @@ function header({ phase, now, total }, paint) {
   const bar = paint('cyan', '━'.repeat(done)) + paint('dim', '─'.repeat(24 - done))
   const title = paint('bold', `Holdfast shop: ${phase.name}`)
   const time = `${seconds(Math.min(now, total))} of ${seconds(total)}`
-  return [`${left(title, 34)}${bar} ${time}`, paint('dim', phase.tells)]
+  const tells = now < total ? phase.tells : 'The doors are closed. The last customers still wait.'
+  return [`${left(title, 34)}${bar} ${time}`, paint('dim', tells)]
 }
 
 /**

@@ -24,6 +24,9 @@ one shop calls them bare, the other through Holdfast.
   --json      print the report as JSON, and nothing else, on standard output
   --seed N    another day: other customers, other luck (default 1)
   --help      this text
+
+Ends with 0 when the story was told, 1 when it broke off, 2 for wrong options;
+Ctrl-C ends it at any moment.
 `
 
 const options = readOptions()

@@ -19,7 +19,7 @@ const scene = {
   customersPerSecond: 30,
   orderShare: 0.25,
   // How long customers wait: less for a page than for an order.
-  patience: { product: 3_000, order: 8_000 },
+  patience: { product: 3_000, order: 6_000 },
   // Requests that a front end works on at once; both have the same.
   workers: 15,
   // Customers, one after the other, before the doors open; then so long a time that does not count.

@@ -61,23 +61,23 @@ export function protectedCalls({ call, pace }) {
   }
 
   const backoff = exponential({ baseDelay: ms(100), maxDelay: ms(1_000), jitter: 0.2 })
-  // Retries may add a fifth to the calls: enough for a hiccup, too little to drown anybody.
-  const budget = retryBudget({ ratio: 0.2 })
 
   const catalogue = pipeline(
     'catalogue',
-    retry({ maxRetries: 1, backoff, budget }),
+    // Retries add a fifth to the calls at most: enough for a hiccup, too little to drown anybody.
+    retry({ maxRetries: 1, backoff, budget: retryBudget({ ratio: 0.2 }) }),
     circuit.catalogue,
-    bulkhead({ maxConcurrent: 10, maxQueue: 10 }),
+    // A page is worth a moment in line, not more.
+    bulkhead({ maxConcurrent: 10, maxQueue: 10, maxWait: ms(400) }),
     timeout(ms(400)),
   )
   const replica = pipeline('catalogue-replica', circuit['catalogue-replica'], timeout(ms(400)))
 
   const inventory = pipeline(
     'inventory',
-    retry({ maxRetries: 2, backoff, budget }),
+    retry({ maxRetries: 2, backoff, budget: retryBudget({ ratio: 0.2 }) }),
     circuit.inventory,
-    bulkhead({ maxConcurrent: 10, maxQueue: 10 }),
+    bulkhead({ maxConcurrent: 10, maxQueue: 5, maxWait: ms(500) }),
     timeout(ms(500)),
   )
 
@@ -96,20 +96,19 @@ export function protectedCalls({ call, pace }) {
     // Best effort: an order does not fail because of a mail.
     fallback({ name: 'no mail', run: () => ({ sent: false }) }),
     circuit.notification,
-    bulkhead({ maxConcurrent: 5, maxQueue: 5 }),
+    bulkhead({ maxConcurrent: 5, maxQueue: 5, maxWait: ms(300) }),
     timeout(ms(300)),
   )
 
   // The compartment: of the 15 workers at most 11 are ever busy with orders, so product pages find
-  // one whatever payment does. And the customer, who waits 8 s, hears from us before that.
-  const orders = pipeline('orders', bulkhead({ maxConcurrent: 11 }), timeout(ms(7_000)))
+  // one whatever payment does. And the customer, who waits 6 s, hears from us before that.
+  const orders = pipeline('orders', bulkhead({ maxConcurrent: 11 }), timeout(ms(5_500)))
 
   // Product pages: the catalogue, else its replica, else what we last saw, else a bare minimum.
   const page = fallback({
     name: 'page',
     steps: [fromReplica, lastKnownGood, withoutDetails],
-    // What does not exist is not found elsewhere either.
-    handles: (error) => !(error instanceof HttpError && error.status === 404),
+    handles: isWorthAnotherSource,
   })
   /** @type {Map<number, Product>} */
   const lastSeen = new Map()
@@ -203,6 +202,16 @@ function explain(error) {
   if (error instanceof TimeoutError) return { status: 504, outcome: 'failed' }
   if (error instanceof HttpError && error.status === 404) return { status: 404, outcome: 'failed' }
   return { status: 502, outcome: 'failed' }
+}
+
+/**
+ * What does not exist is not found elsewhere either, and for a customer who has left nobody looks.
+ *
+ * @param {unknown} error
+ */
+function isWorthAnotherSource(error) {
+  if (error instanceof HttpError && error.status === 404) return false
+  return !(error instanceof Error && error.name === 'AbortError')
 }
 
 /** @param {Order} order */
