@@ -1,0 +1,106 @@
+/** What the contract is proven for: each policy alone, and the ways to put them together. */
+import {
+  bulkhead,
+  type Clock,
+  circuitBreaker,
+  type Detailed,
+  type ExecuteOptions,
+  fallback,
+  type HoldfastEvent,
+  keyed,
+  type Listener,
+  type Operation,
+  type Policy,
+  type PolicyLike,
+  pipeline,
+  retry,
+  type Stats,
+  timeout,
+} from 'holdfast'
+
+/** A policy under test that is told the time by `clock`, lets failures pass and has a few retries at most. */
+export type Make = (clock: Clock) => Policy
+
+/** No alternative is ever tried: what went wrong has to come out as it was. */
+const passOn = (clock: Clock): Policy<string> =>
+  fallback({ steps: [() => 'never'], handles: () => false, clock })
+
+const fivePolicies = (clock: Clock): PolicyLike<unknown>[] => [
+  passOn(clock),
+  retry({ maxRetries: 1, baseDelay: 100, clock }),
+  circuitBreaker({ failureThreshold: 1_000_000, clock }),
+  bulkhead({ maxConcurrent: 200, maxQueue: 200, clock }),
+  timeout({ duration: 10_000, clock }),
+]
+
+const named = (clock: Clock, ...policies: PolicyLike<unknown>[]): Policy =>
+  pipeline({ name: 'subject', clock }, ...policies) as unknown as Policy
+
+export const subjects: readonly (readonly [name: string, make: Make])[] = [
+  ['circuitBreaker', (clock) => circuitBreaker({ failureThreshold: 1_000_000, clock })],
+  [
+    'a circuitBreaker with rates',
+    (clock) =>
+      circuitBreaker({
+        failureRate: 1,
+        slowCallRate: 1,
+        slowCallDuration: 60_000,
+        minimumCalls: 100,
+        clock,
+      }),
+  ],
+  ['retry', (clock) => retry({ maxRetries: 2, baseDelay: 100, clock })],
+  ['retry without a pause', (clock) => retry({ maxRetries: 2, baseDelay: 0, clock })],
+  ['timeout', (clock) => timeout({ duration: 10_000, clock })],
+  ['bulkhead', (clock) => bulkhead({ maxConcurrent: 200, clock })],
+  ['bulkhead with a line', (clock) => bulkhead({ maxConcurrent: 1, maxQueue: 200, clock })],
+  ['fallback', (clock) => passOn(clock) as Policy],
+  ['the empty pipeline', (clock) => named(clock)],
+  ['a pipeline of five', (clock) => named(clock, ...fivePolicies(clock))],
+  ['a pipeline of five, inside out', (clock) => named(clock, ...fivePolicies(clock).reverse())],
+  ['a nested pipeline', nestedPipeline],
+  ['a pipeline around a policy of the user', (clock) => named(clock, ...withOwnPolicy(clock))],
+  [
+    'a pipeline that begins with a policy of the user',
+    (clock) => named(clock, ownPolicy, strangePolicy),
+  ],
+  ['a policy by key', byKey],
+]
+
+function nestedPipeline(clock: Clock): Policy {
+  const [outer, again, ...inner] = fivePolicies(clock)
+  const nested = pipeline({ name: 'inner', clock }, ...inner, pipeline({ name: 'empty', clock }))
+  return named(clock, outer as PolicyLike, again as PolicyLike, nested)
+}
+
+function withOwnPolicy(clock: Clock): PolicyLike<unknown>[] {
+  const [outer, again, breaker, ...inner] = fivePolicies(clock)
+  return [outer, again, ownPolicy, breaker, ...inner] as PolicyLike<unknown>[]
+}
+
+/** As a user would write it, by the page of the contract. */
+const ownPolicy: PolicyLike = {
+  name: 'own',
+  async execute(operation, options) {
+    await Promise.resolve()
+    return await operation(options)
+  },
+}
+
+/** Of another library, which knows neither our contexts nor our options. */
+const strangePolicy: PolicyLike = { execute: async (operation) => await operation() }
+
+function byKey(clock: Clock): Policy {
+  const policies = keyed(() => named(clock, ...fivePolicies(clock)), { maxKeys: 3, clock })
+  return {
+    name: 'by key',
+    execute: <T>(operation: Operation<T>, options?: ExecuteOptions): Promise<T> =>
+      policies.execute('key', operation, options),
+    executeDetailed: <T>(op: Operation<T>, options?: ExecuteOptions): Promise<Detailed<T>> =>
+      policies.get('key').executeDetailed(op, options),
+    wrap: (fn) => policies.get('key').wrap(fn),
+    subscribe: (listener: Listener<HoldfastEvent>) => policies.get('key').subscribe(listener),
+    stats: (): Stats => policies.get('key').stats(),
+    describe: () => policies.get('key').describe(),
+  }
+}
