@@ -43,7 +43,7 @@ export interface CircuitBreakerStats extends Stats {
 export interface CircuitBreaker extends Policy {
   /** Reading it after `resetTimeout` makes an open circuit half-open, as a call would. */
   readonly state: CircuitState
-  /** Setting it starts anew with a closed circuit. */
+  /** Setting it starts anew with a closed circuit. `isolate()` refuses calls in every mode. */
   mode: CircuitBreakerMode
   /** Holds it open by hand until `close()` or `reset()`. */
   isolate(): void
@@ -252,8 +252,10 @@ class CircuitBreakerPolicy extends StepPolicy implements CircuitBreaker {
     this.#openings = snapshot.openings
     const until = now + Math.max(0, snapshot.remaining - served)
     const why = 'a restored snapshot'
-    if (snapshot.state === 'open') this.#enter({ is: 'open', until, cause: undefined, why }, why)
-    else this.#enter({ is: snapshot.state }, why)
+    // A breaker that never refuses keeps what it remembers, and stays closed.
+    const { state } = this.#mode === 'enabled' ? snapshot : { state: heldByHand(snapshot) }
+    if (state === 'open') this.#enter({ is: 'open', until, cause: undefined, why }, why)
+    else this.#enter({ is: state }, why)
   }
 
   #judge(verdict: 'success' | 'failure', cause: unknown, since: number): void {
@@ -374,4 +376,8 @@ class CircuitBreakerPolicy extends StepPolicy implements CircuitBreaker {
 
 function stateOf(phase: Phase): CircuitState {
   return phase.is === 'trying' || phase.is === 'ramping' ? 'half-open' : phase.is
+}
+
+function heldByHand({ state }: CircuitSnapshot): 'closed' | 'isolated' {
+  return state === 'isolated' ? state : 'closed'
 }

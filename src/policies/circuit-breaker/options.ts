@@ -40,7 +40,7 @@ export interface CircuitBreakerOptions extends CommonOptions {
   readonly maxRetryAfter?: number
   /** Trial calls that must succeed to close it; as many run at a time. @default 1 */
   readonly halfOpenCalls?: number
-  /** A trial that has not ended after this long is replaced by another, in ms. @default 30_000 */
+  /** A trial that has not ended after so long may be replaced by another, in ms. @default 30_000 */
   readonly trialTimeout?: number
   /** After the trials, let a growing share of calls through for this long, in ms. @default 0, all at once */
   readonly rampUp?: number
