@@ -57,8 +57,14 @@ function latencyOf(requests, kind) {
     .sort((a, b) => a - b)
   if (latencies.length === 0) return null
   /** @param {number} share */
-  const rank = (share) => latencies[Math.max(0, Math.ceil(share * latencies.length) - 1)] ?? 0
+  const rank = (share) =>
+    tenths(latencies[Math.max(0, Math.ceil(share * latencies.length) - 1)] ?? 0)
   return { p50: rank(0.5), p99: rank(0.99) }
+}
+
+/** @param {number} ms */
+function tenths(ms) {
+  return Math.round(ms * 10) / 10
 }
 
 /**
@@ -104,7 +110,7 @@ export function recoveries(requests, story, calm) {
     let ms = null
     for (const { visit, ending, latency } of visits) {
       if (visit.at - lastBad >= calm) {
-        ms = lastBad - phase.end
+        ms = tenths(lastBad - phase.end)
         break
       }
       if (ending !== 'answered' || latency > quick) lastBad = visit.at
