@@ -84,12 +84,12 @@ export {
   type BulkheadStats,
   bulkhead,
 } from './policies/bulkhead.ts'
-export {
-  type CircuitBreaker,
-  type CircuitBreakerStats,
-  type CircuitState,
-  circuitBreaker,
-} from './policies/circuit-breaker/circuit-breaker.ts'
+export { circuitBreaker } from './policies/circuit-breaker/circuit-breaker.ts'
+export type {
+  CircuitBreaker,
+  CircuitBreakerStats,
+  CircuitState,
+} from './policies/circuit-breaker/contract.ts'
 export type {
   CircuitBreakerMode,
   CircuitBreakerOptions,
@@ -108,17 +108,12 @@ export {
   fallback,
   withFallback,
 } from './policies/fallback.ts'
-export {
-  type Retry,
-  type RetryInfo,
-  type RetryOptions,
-  type RetryStats,
-  retry,
-} from './policies/retry.ts'
+export type { RetryInfo, RetryOptions } from './policies/retry/options.ts'
+export { type Retry, type RetryStats, retry } from './policies/retry/retry.ts'
 export {
   type RetryBudget,
   type RetryBudgetOptions,
   type RetryBudgetStats,
   retryBudget,
-} from './policies/retry-budget.ts'
+} from './policies/retry/retry-budget.ts'
 export { type Timeout, type TimeoutOptions, timeout } from './policies/timeout.ts'

@@ -107,6 +107,7 @@ export interface Warned extends EventBase {
   readonly message: string
 }
 
+/** Everything that can be observed. */
 export type HoldfastEvent =
   | CallEnded
   | StateChanged
@@ -118,6 +119,7 @@ export type HoldfastEvent =
   | Abandoned
   | Warned
 
+/** Called with each event; what it returns or throws changes nothing. */
 export type Listener<E> = (event: E) => unknown
 
 /** A list of listeners. `observed` lets the speaker skip making an event that nobody hears. */

@@ -13,6 +13,7 @@ export interface Finding {
   readonly policies: readonly string[]
 }
 
+/** What can be wrong with an order; each is explained in docs/composition.md. */
 export type FindingCode =
   | 'fallback-inside-retry'
   | 'fallback-inside-breaker'

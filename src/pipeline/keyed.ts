@@ -15,6 +15,7 @@ import {
 import type { AlternativeOf, ExecuteOptions, Operation, PolicyLike } from '../core/policy.ts'
 import { StepPolicy } from '../core/step-policy.ts'
 
+/** Options of {@link keyed}. */
 export interface KeyedOptions {
   /** Most policies kept; keys beyond that share one. @default 1_000 */
   readonly maxKeys?: number

@@ -21,6 +21,7 @@ import type { Step } from '../core/step.ts'
 import { type CommonOptions, StepPolicy, watchStep, wrapWith } from '../core/step-policy.ts'
 import { type Finding, findingsIn, type WorstCase, worstCaseOf } from './check.ts'
 
+/** Options of {@link pipeline}. */
 export interface PipelineOptions extends CommonOptions {
   /** Names the pipeline in errors, events and statistics. */
   readonly name: string

@@ -23,6 +23,7 @@ import { Semaphore, type Waiter } from '../core/semaphore.ts'
 import type { Admission, CallView, Exit, StrayWork, Traits, Waiting } from '../core/step.ts'
 import { type CommonOptions, commonChecks, StepPolicy } from '../core/step-policy.ts'
 
+/** Options of {@link bulkhead}. */
 export interface BulkheadOptions extends CommonOptions {
   /** Calls that may run at the same time, 1 at least. */
   readonly maxConcurrent: number
@@ -36,6 +37,7 @@ export interface BulkheadOptions extends CommonOptions {
   readonly priority?: number | ((args: readonly unknown[]) => number)
 }
 
+/** How the calls of a bulkhead ended, and who is in it now. */
 export interface BulkheadStats extends Stats {
   /** Slots in use, those of abandoned work included. */
   readonly running: number

@@ -22,8 +22,10 @@ export interface FallbackStep<T> {
   readonly when?: (error: unknown) => boolean
 }
 
+/** One step of a fallback. */
 export type FallbackAlternative<T> = FallbackFunction<T> | FallbackStep<T>
 
+/** Options of {@link fallback}. */
 export interface FallbackOptions<T> extends CommonOptions {
   /** The alternatives, first choice first; at least one. */
   readonly steps: readonly FallbackAlternative<T>[]
@@ -31,6 +33,7 @@ export interface FallbackOptions<T> extends CommonOptions {
   readonly handles?: (error: unknown) => boolean
 }
 
+/** How the calls of a fallback ended, and who answered. */
 export interface FallbackStats extends Stats {
   /** Calls that were answered by an alternative. They count as succeeded too. */
   readonly degraded: number

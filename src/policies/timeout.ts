@@ -7,6 +7,7 @@ import type { Policy } from '../core/policy.ts'
 import type { Traits } from '../core/step.ts'
 import { type CommonOptions, commonChecks, StepPolicy } from '../core/step-policy.ts'
 
+/** Options of {@link timeout}. */
 export interface TimeoutOptions extends CommonOptions {
   /** How long to wait, in ms, above 0; `Infinity` for no limit. */
   readonly duration: number

@@ -3,64 +3,26 @@
  * The state is decided in one place at a time and derived lazily from a monotonic clock: no timers.
  */
 import { CircuitOpenError, stackless } from '../../core/errors.ts'
-import { quiet, type StateChanged } from '../../core/events.ts'
+import type { StateChanged } from '../../core/events.ts'
 import { beginEra, UNLIMITED } from '../../core/gate.ts'
 import { checkOption, oneOf } from '../../core/options.ts'
 import { type Outcome, retryAfterOf } from '../../core/outcome.ts'
-import type { Policy, Stats } from '../../core/policy.ts'
 import { type Pulse, pulseOf } from '../../core/pulse.ts'
-import { systemRandom } from '../../core/random.ts'
 import type { Admission, Exit, Traits } from '../../core/step.ts'
 import { StepPolicy } from '../../core/step-policy.ts'
+import type { CircuitBreaker, CircuitBreakerStats, CircuitState } from './contract.ts'
 import {
   type CircuitBreakerMode,
   type CircuitBreakerOptions,
+  letsThrough,
   readBreakerOptions,
+  resetTimeoutOf,
 } from './options.ts'
+import { heldByHand, type Phase, stateOf } from './phase.ts'
 import { type CircuitSnapshot, checkCircuitSnapshot } from './snapshot.ts'
 import { type Trial, Trials } from './trials.ts'
 import { TripRules } from './trip-rules.ts'
 import { type BreakerVerdict, classify } from './verdicts.ts'
-
-export type CircuitState = 'closed' | 'open' | 'half-open' | 'isolated'
-
-export interface CircuitBreakerStats extends Stats {
-  readonly state: CircuitState
-  readonly mode: CircuitBreakerMode
-  readonly consecutiveFailures: number
-  /** Share of failures in the window, 0 to 1; 0 when no rate is configured. */
-  readonly failureRate: number
-  readonly slowCallRate: number
-  /** How often it has opened. */
-  readonly opened: number
-  /** Ended calls that said nothing of the dependency. */
-  readonly ignored: number
-  /** Time until the first trial, in ms; 0 unless open. */
-  readonly retryAfter: number
-}
-
-/** Stops calling a dependency that keeps failing. */
-export interface CircuitBreaker extends Policy {
-  /** Reading it after `resetTimeout` makes an open circuit half-open, as a call would. */
-  readonly state: CircuitState
-  /** Setting it starts anew with a closed circuit. `isolate()` refuses calls in every mode. */
-  mode: CircuitBreakerMode
-  /** Holds it open by hand until `close()` or `reset()`. */
-  isolate(): void
-  /** Closes it by hand and forgets the failures. Calls under way change nothing any more. */
-  close(): void
-  /** As newly made: closed, nothing remembered, statistics at 0. */
-  reset(): void
-  stats(): CircuitBreakerStats
-  /** The state as plain JSON, a copy. */
-  snapshot(): CircuitSnapshot
-  /**
-   * Continues where a snapshot was taken; time served in between counts.
-   *
-   * @throws TypeError if it is no snapshot; the circuit is unchanged.
-   */
-  restore(snapshot: unknown): void
-}
 
 /**
  * Stops calling a dependency that keeps failing, and tries it again after a pause.
@@ -100,14 +62,6 @@ export interface CircuitBreaker extends Policy {
 export function circuitBreaker(options: CircuitBreakerOptions = {}): CircuitBreaker {
   return new CircuitBreakerPolicy(readBreakerOptions(options))
 }
-
-/** Each phase has only what it needs. Ramping up is the second half of being half-open. */
-type Phase =
-  | { readonly is: 'closed' }
-  | { readonly is: 'open'; readonly until: number; readonly cause: unknown; readonly why: string }
-  | { readonly is: 'trying'; readonly trials: Trials; readonly cause: unknown }
-  | { readonly is: 'ramping'; readonly since: number; readonly cause: unknown }
-  | { readonly is: 'isolated' }
 
 class CircuitBreakerPolicy extends StepPolicy implements CircuitBreaker {
   readonly usesTime: boolean
@@ -180,7 +134,7 @@ class CircuitBreakerPolicy extends StepPolicy implements CircuitBreaker {
       this.gate.running++
       return trial
     }
-    if (phase.is === 'ramping' && !this.#letsThrough(phase.since, now)) {
+    if (phase.is === 'ramping' && !letsThrough(this.#options, now - phase.since)) {
       return this.#refusal('half-open', 0)
     }
     if (phase.is === 'open') return this.#refusal('open', phase.until - now)
@@ -282,20 +236,11 @@ class CircuitBreakerPolicy extends StepPolicy implements CircuitBreaker {
     const now = this.clock.now()
     const asked = retryAfterOf(cause, () => this.clock.wallTime()) ?? 0
     const { maxRetryAfter = 300_000 } = this.#options
-    const pause = Math.max(this.#resetTimeout(), Math.min(asked, maxRetryAfter))
+    const pause = Math.max(
+      resetTimeoutOf(this.#options, this.#openings),
+      Math.min(asked, maxRetryAfter),
+    )
     this.#enter({ is: 'open', until: now + pause, cause, why: reason }, reason)
-  }
-
-  #resetTimeout(): number {
-    const { resetTimeout = 30_000 } = this.#options
-    if (typeof resetTimeout === 'number') return resetTimeout
-    try {
-      const pause = quiet(resetTimeout(this.#openings))
-      if (typeof pause === 'number' && pause >= 0) return Math.min(pause, Number.MAX_SAFE_INTEGER)
-    } catch {
-      // An open circuit must have a way out whatever a user's function does.
-    }
-    return 30_000
   }
 
   #tryHalfOpen(now: number): void {
@@ -321,12 +266,6 @@ class CircuitBreakerPolicy extends StepPolicy implements CircuitBreaker {
     if (this.#phase.is === 'ramping' && now - this.#phase.since >= rampUp) {
       this.#close('ramp-up is over')
     }
-  }
-
-  /** The share of calls that pass grows with time, from a tenth to all. */
-  #letsThrough(since: number, now: number): boolean {
-    const { rampUp = 0, random = systemRandom } = this.#options
-    return random() < Math.max(0.1, (now - since) / rampUp)
   }
 
   #close(reason: string): void {
@@ -372,12 +311,4 @@ class CircuitBreakerPolicy extends StepPolicy implements CircuitBreaker {
     const cause = 'cause' in phase ? phase.cause : undefined
     return stackless(() => new CircuitOpenError(this.name, state, retryAfter, why, cause))
   }
-}
-
-function stateOf(phase: Phase): CircuitState {
-  return phase.is === 'trying' || phase.is === 'ramping' ? 'half-open' : phase.is
-}
-
-function heldByHand({ state }: CircuitSnapshot): 'closed' | 'isolated' {
-  return state === 'isolated' ? state : 'closed'
 }

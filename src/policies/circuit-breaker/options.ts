@@ -1,6 +1,7 @@
 /**
  * The options of a circuit breaker: what they mean, what they may be, and which contradict each other.
  */
+import { quiet } from '../../core/events.ts'
 import {
   anyOf,
   count,
@@ -11,7 +12,7 @@ import {
   rate,
   readOptions,
 } from '../../core/options.ts'
-import type { RandomSource } from '../../core/random.ts'
+import { type RandomSource, systemRandom } from '../../core/random.ts'
 import { type CommonOptions, commonChecks } from '../../core/step-policy.ts'
 import { createWindow, type WindowDescription } from '../../core/window.ts'
 
@@ -21,6 +22,7 @@ export type CircuitBreakerMode = 'enabled' | 'metrics-only' | 'disabled'
 /** What a classifier may answer; undefined leaves it to the default. */
 export type Classification = boolean | 'ignore' | undefined
 
+/** Options of `circuitBreaker`. */
 export interface CircuitBreakerOptions extends CommonOptions {
   /** Failures in a row that open the circuit. @default 5, or off when a rate is given */
   readonly failureThreshold?: number
@@ -99,4 +101,27 @@ const checks = {
   isFailureResult: optional(fn),
   mode: optional(oneOf(['enabled', 'metrics-only', 'disabled'])),
   random: optional(fn),
+}
+
+/** How long to stay open for the n-th time in a row. A way out there is, whatever a user's function does. */
+export function resetTimeoutOf(
+  { resetTimeout = 30_000 }: CircuitBreakerOptions,
+  openings: number,
+): number {
+  if (typeof resetTimeout === 'number') return resetTimeout
+  try {
+    const pause = quiet(resetTimeout(openings))
+    if (typeof pause === 'number' && pause >= 0) return Math.min(pause, Number.MAX_SAFE_INTEGER)
+  } catch {
+    // Falls through to the default.
+  }
+  return 30_000
+}
+
+/** While ramping up, the share of calls that pass grows with time, from a tenth to all. */
+export function letsThrough(
+  { rampUp = 0, random = systemRandom }: CircuitBreakerOptions,
+  elapsed: number,
+): boolean {
+  return random() < Math.max(0.1, elapsed / rampUp)
 }

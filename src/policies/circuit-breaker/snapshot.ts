@@ -5,6 +5,7 @@
 import { show } from '../../core/options.ts'
 import type { TripSnapshot } from './trip-rules.ts'
 
+/** The state of a circuit at one moment, as plain JSON. */
 export interface CircuitSnapshot {
   readonly version: 1
   readonly state: 'closed' | 'open' | 'isolated'

@@ -3,10 +3,11 @@
  * Retries are at most a share of the first tries, plus a small floor for quiet times
  * (Finagle's RetryBudget; Google SRE Book, "Handling Overload").
  */
-import { type Clock, systemClock } from '../core/clock.ts'
-import { clock, duration, number, optional, rate, readOptions } from '../core/options.ts'
-import { createWindow, timeWindow } from '../core/window.ts'
+import { type Clock, systemClock } from '../../core/clock.ts'
+import { clock, duration, number, optional, rate, readOptions } from '../../core/options.ts'
+import { createWindow, timeWindow } from '../../core/window.ts'
 
+/** Options of {@link retryBudget}. */
 export interface RetryBudgetOptions {
   /** Retries allowed per first try, 0 to 1. @default 0.2 */
   readonly ratio?: number

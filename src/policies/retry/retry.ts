@@ -1,66 +1,22 @@
 /**
  * Try again, later, a bounded number of times: only what may get better, and never into a dead line.
  */
-import { type Backoff, boundDelay, exponential, type Jitter } from '../core/backoff.ts'
-import { type GaveUp, harmless, quiet } from '../core/events.ts'
-import { anyJitter } from '../core/jitter.ts'
-import { count, duration, fn, number, optional, readOptions, withMethods } from '../core/options.ts'
-import { judge, type Outcome, retryAfterOf } from '../core/outcome.ts'
-import type { Policy, Stats } from '../core/policy.ts'
-import { type RandomSource, systemRandom } from '../core/random.ts'
-import type { Admission, CallView, Reaction, Traits, Visit } from '../core/step.ts'
-import { type CommonOptions, commonChecks, StepPolicy } from '../core/step-policy.ts'
-import type { RetryBudget } from './retry-budget.ts'
+import { type Backoff, boundDelay } from '../../core/backoff.ts'
+import { type GaveUp, harmless, quiet } from '../../core/events.ts'
+import { judge, type Outcome, retryAfterOf } from '../../core/outcome.ts'
+import type { Policy, Stats } from '../../core/policy.ts'
+import { type RandomSource, systemRandom } from '../../core/random.ts'
+import type { Admission, CallView, Reaction, Traits, Visit } from '../../core/step.ts'
+import { StepPolicy } from '../../core/step-policy.ts'
+import {
+  longestPauses,
+  ownBackoff,
+  type RetryInfo,
+  type RetryOptions,
+  readRetryOptions,
+} from './options.ts'
 
-/** What a hook or a predicate is told. */
-export interface RetryInfo {
-  /** How often the function has been called. */
-  readonly attempt: number
-  /** Retries that `maxRetries` still allows. */
-  readonly retriesLeft: number
-  /** Since the call began, in ms. */
-  readonly elapsed: number
-}
-
-export interface RetryOptions extends CommonOptions {
-  /** Retries after the first try: 3 means at most 4 calls. `Infinity` for no bound. @default 3 */
-  readonly maxRetries?: number
-  /** Delay before the n-th retry, in ms. @default exponential, from the four options below */
-  readonly backoff?: Backoff
-  /** First delay, in ms. @default 1_000 */
-  readonly baseDelay?: number
-  /** By what each delay grows, 1 at least. @default 2 */
-  readonly factor?: number
-  /** Longest delay after jitter, in ms. @default 30_000 */
-  readonly maxDelay?: number
-  /** Spread of the delays: a share (0.2 is ±20 %), or a strategy. @default 0.2 */
-  readonly jitter?: Jitter
-  /** Longest wait that a server's Retry-After may ask for, in ms. @default maxDelay */
-  readonly maxRetryAfter?: number
-  /** No retry begins when so much time has passed since the call began, in ms. @default Infinity */
-  readonly maxElapsed?: number
-  /** Whether a failure is worth another try; undefined leaves it to the default. */
-  readonly shouldRetry?: (error: unknown, info: RetryInfo) => boolean | undefined
-  /** Whether a result is worth another try. @default no result is */
-  readonly shouldRetryResult?: (result: unknown, info: RetryInfo) => boolean
-  /** An allowance shared with other retries. */
-  readonly budget?: RetryBudget
-  /** Before each call of the function, the first included. */
-  readonly beforeAttempt?: (info: RetryInfo) => unknown
-  /** After each call of the function. */
-  readonly afterAttempt?: (info: RetryInfo & { readonly error?: unknown }) => unknown
-  /** Before each pause. */
-  readonly onRetry?: (
-    info: RetryInfo & { readonly delay: number; readonly error?: unknown },
-  ) => unknown
-  /** When no further try is made although the last one was no success. */
-  readonly onGiveUp?: (
-    info: RetryInfo & { readonly reason: GaveUp['reason']; readonly error?: unknown },
-  ) => unknown
-  /** Where chance comes from. @default Math.random */
-  readonly random?: RandomSource
-}
-
+/** How the calls of a retry ended. */
 export interface RetryStats extends Stats {
   /** Further tries that were made. */
   readonly retries: number
@@ -105,43 +61,6 @@ export interface Retry extends Policy {
  */
 export function retry(options: RetryOptions = {}): Retry {
   return new RetryPolicy(readRetryOptions(options))
-}
-
-function readRetryOptions(options: RetryOptions): RetryOptions {
-  const given = readOptions('retry', options, checks)
-  const { backoff, baseDelay, maxDelay = 30_000 } = given
-  if (baseDelay !== undefined && baseDelay > maxDelay) {
-    throw new RangeError(
-      `retry: baseDelay must be at most maxDelay, ${maxDelay} ms, but was ${baseDelay}`,
-    )
-  }
-  const shape = (['baseDelay', 'factor', 'jitter'] as const).find((name) => name in given)
-  if (backoff !== undefined && shape !== undefined) {
-    throw new TypeError(
-      `retry: ${shape} belongs to the backoff that retry makes itself; give it to your own backoff instead`,
-    )
-  }
-  return given
-}
-
-const checks = {
-  ...commonChecks,
-  maxRetries: optional(count(0)),
-  backoff: optional(fn),
-  baseDelay: optional(duration()),
-  factor: optional(number(1)),
-  maxDelay: optional(duration()),
-  jitter: optional(anyJitter),
-  maxRetryAfter: optional(duration()),
-  maxElapsed: optional(duration({ infinite: true })),
-  shouldRetry: optional(fn),
-  shouldRetryResult: optional(fn),
-  budget: optional(withMethods('a retryBudget', 'deposit', 'tryWithdraw')),
-  beforeAttempt: optional(fn),
-  afterAttempt: optional(fn),
-  onRetry: optional(fn),
-  onGiveUp: optional(fn),
-  random: optional(fn),
 }
 
 /** Of one call. */
@@ -327,28 +246,6 @@ class RetryPolicy extends StepPolicy implements Retry {
     const retriesLeft = Math.max(0, this.maxRetries - retries)
     return { attempt: call.calls, retriesLeft, elapsed: call.elapsed() }
   }
-}
-
-/** All pauses together when chance is at its worst, in ms. */
-function longestPauses(backoff: Backoff, retries: number, cap: number): number {
-  if (retries > MOST_SUMMED) return Number.POSITIVE_INFINITY
-  let sum = 0
-  let previous = 0
-  try {
-    for (let attempt = 1; attempt <= retries; attempt++) {
-      previous = boundDelay(backoff(attempt, { random: () => 1, previous }), cap)
-      sum += previous
-    }
-  } catch {
-    return Number.POSITIVE_INFINITY
-  }
-  return sum
-}
-
-const MOST_SUMMED = 1000
-
-function ownBackoff({ baseDelay, factor, maxDelay, jitter }: RetryOptions): Backoff {
-  return exponential({ baseDelay, factor, maxDelay, jitter })
 }
 
 function errorOf(outcome: Outcome): { error?: unknown } {

@@ -1,0 +1,24 @@
+/**
+ * What a circuit is doing. Each phase carries only what it needs, so that no phase can be half another.
+ */
+import type { CircuitState } from './contract.ts'
+import type { CircuitSnapshot } from './snapshot.ts'
+import type { Trials } from './trials.ts'
+
+/** Ramping up is the second half of being half-open. */
+export type Phase =
+  | { readonly is: 'closed' }
+  | { readonly is: 'open'; readonly until: number; readonly cause: unknown; readonly why: string }
+  | { readonly is: 'trying'; readonly trials: Trials; readonly cause: unknown }
+  | { readonly is: 'ramping'; readonly since: number; readonly cause: unknown }
+  | { readonly is: 'isolated' }
+
+/** The phase as it is told. */
+export function stateOf(phase: Phase): CircuitState {
+  return phase.is === 'trying' || phase.is === 'ramping' ? 'half-open' : phase.is
+}
+
+/** What is left of a snapshot for a breaker that never refuses by itself. */
+export function heldByHand({ state }: CircuitSnapshot): 'closed' | 'isolated' {
+  return state === 'isolated' ? state : 'closed'
+}
