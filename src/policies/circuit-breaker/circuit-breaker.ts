@@ -2,7 +2,6 @@
  * Stop asking: a dependency that keeps failing is left alone for a while, then tried with care.
  * The state is decided in one place at a time and derived lazily from a monotonic clock: no timers.
  */
-import { CircuitOpenError, stackless } from '../../core/errors.ts'
 import type { StateChanged } from '../../core/events.ts'
 import { beginEra, UNLIMITED } from '../../core/gate.ts'
 import { checkOption, oneOf } from '../../core/options.ts'
@@ -18,7 +17,7 @@ import {
   readBreakerOptions,
   resetTimeoutOf,
 } from './options.ts'
-import { heldByHand, type Phase, stateOf } from './phase.ts'
+import { heldByHand, openingOf, type Phase, refusalOf, stateOf } from './phase.ts'
 import { type CircuitSnapshot, checkCircuitSnapshot } from './snapshot.ts'
 import { type Trial, Trials } from './trials.ts'
 import { TripRules } from './trip-rules.ts'
@@ -130,15 +129,15 @@ class CircuitBreakerPolicy extends StepPolicy implements CircuitBreaker {
     const phase = this.#phase
     if (phase.is === 'trying') {
       const trial = phase.trials.tryBegin(now)
-      if (trial === undefined) return this.#refusal('half-open', phase.trials.wait(now))
+      if (trial === undefined) return refusalOf(this.name, phase, phase.trials.wait(now))
       this.gate.running++
       return trial
     }
     if (phase.is === 'ramping' && !letsThrough(this.#options, now - phase.since)) {
-      return this.#refusal('half-open', 0)
+      return refusalOf(this.name, phase, 0)
     }
-    if (phase.is === 'open') return this.#refusal('open', phase.until - now)
-    if (phase.is === 'isolated') return this.#refusal('isolated', Number.POSITIVE_INFINITY)
+    if (phase.is === 'open') return refusalOf(this.name, phase, phase.until - now)
+    if (phase.is === 'isolated') return refusalOf(this.name, phase, Number.POSITIVE_INFINITY)
     this.gate.running++
     return undefined
   }
@@ -289,8 +288,7 @@ class CircuitBreakerPolicy extends StepPolicy implements CircuitBreaker {
     if (from === to || !this.emitter.observed) return
     const { name: policy } = this
     const at = this.clock.now()
-    const opening =
-      phase.is === 'open' ? { cause: phase.cause, resetTimeout: Math.max(0, phase.until - at) } : {}
+    const opening = phase.is === 'open' ? openingOf(phase, at) : {}
     const event: StateChanged = { type: 'state-change', policy, at, from, to, reason, ...opening }
     this.emitter.emit(event)
   }
@@ -303,12 +301,5 @@ class CircuitBreakerPolicy extends StepPolicy implements CircuitBreaker {
       this.#mode !== 'disabled' &&
         (!closed || isFailureResult !== undefined || this.#rules.wantsSuccesses),
     )
-  }
-
-  #refusal(state: 'open' | 'half-open' | 'isolated', retryAfter: number): CircuitOpenError {
-    const phase = this.#phase
-    const why = phase.is === 'open' ? `opened by ${phase.why}` : ''
-    const cause = 'cause' in phase ? phase.cause : undefined
-    return stackless(() => new CircuitOpenError(this.name, state, retryAfter, why, cause))
   }
 }

@@ -1,6 +1,7 @@
 /**
  * What a circuit is doing. Each phase carries only what it needs, so that no phase can be half another.
  */
+import { CircuitOpenError, stackless } from '../../core/errors.ts'
 import type { CircuitState } from './contract.ts'
 import type { CircuitSnapshot } from './snapshot.ts'
 import type { Trials } from './trials.ts'
@@ -21,4 +22,24 @@ export function stateOf(phase: Phase): CircuitState {
 /** What is left of a snapshot for a breaker that never refuses by itself. */
 export function heldByHand({ state }: CircuitSnapshot): 'closed' | 'isolated' {
   return state === 'isolated' ? state : 'closed'
+}
+
+/** The error for a call that is not let through in this phase. */
+export function refusalOf(
+  name: string,
+  phase: Exclude<Phase, { is: 'closed' }>,
+  retryAfter: number,
+): CircuitOpenError {
+  const state = phase.is === 'open' || phase.is === 'isolated' ? phase.is : 'half-open'
+  const why = phase.is === 'open' ? `opened by ${phase.why}` : ''
+  const cause = phase.is === 'isolated' ? undefined : phase.cause
+  return stackless(() => new CircuitOpenError(name, state, retryAfter, why, cause))
+}
+
+/** What the event of an opening tells besides the states. */
+export function openingOf(
+  { cause, until }: Extract<Phase, { is: 'open' }>,
+  now: number,
+): { cause: unknown; resetTimeout: number } {
+  return { cause, resetTimeout: Math.max(0, until - now) }
 }
