@@ -17,7 +17,7 @@ import {
   readBreakerOptions,
   resetTimeoutOf,
 } from './options.ts'
-import { heldByHand, openingOf, type Phase, refusalOf, stateOf } from './phase.ts'
+import { heldByHand, openingOf, type Phase, refusalOf, remainingOf, stateOf } from './phase.ts'
 import { type CircuitSnapshot, checkCircuitSnapshot } from './snapshot.ts'
 import { type Trial, Trials } from './trials.ts'
 import { TripRules } from './trip-rules.ts'
@@ -150,10 +150,7 @@ class CircuitBreakerPolicy extends StepPolicy implements CircuitBreaker {
   }
 
   leave(outcome: Outcome, { permit, late, since }: Exit): void {
-    if (late) {
-      this.#late--
-      return
-    }
+    if (late) return void this.#late--
     this.gate.running--
     const trial = permit as Trial | undefined
     if (trial?.expired || this.#mode === 'disabled') return
@@ -167,7 +164,6 @@ class CircuitBreakerPolicy extends StepPolicy implements CircuitBreaker {
   override stats(): CircuitBreakerStats {
     const state = this.state
     const now = this.clock.now()
-    const phase = this.#phase
     return {
       ...super.stats(),
       inFlight: this.gate.running + this.#late,
@@ -178,20 +174,19 @@ class CircuitBreakerPolicy extends StepPolicy implements CircuitBreaker {
       slowCallRate: this.#rules.slowCallRate(now),
       opened: this.#opened,
       ignored: this.#ignored,
-      retryAfter: phase.is === 'open' ? Math.max(0, phase.until - now) : 0,
+      retryAfter: remainingOf(this.#phase, now),
     }
   }
 
   snapshot(): CircuitSnapshot {
     const now = this.clock.now()
-    const phase = this.#phase
-    const state = stateOf(phase)
+    const state = stateOf(this.#phase)
     return {
       version: 1,
       // Trials do not survive their process: their circuit goes on as open with no time left.
       state: state === 'half-open' ? 'open' : state,
       openings: this.#openings,
-      remaining: phase.is === 'open' ? Math.max(0, phase.until - now) : 0,
+      remaining: remainingOf(this.#phase, now),
       takenAt: this.clock.wallTime(),
       trip: this.#rules.snapshot(now),
     }

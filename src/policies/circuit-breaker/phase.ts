@@ -36,6 +36,11 @@ export function refusalOf(
   return stackless(() => new CircuitOpenError(name, state, retryAfter, why, cause))
 }
 
+/** Time until the first trial, in ms; 0 unless open. */
+export function remainingOf(phase: Phase, now: number): number {
+  return phase.is === 'open' ? Math.max(0, phase.until - now) : 0
+}
+
 /** What the event of an opening tells besides the states. */
 export function openingOf(
   { cause, until }: Extract<Phase, { is: 'open' }>,
