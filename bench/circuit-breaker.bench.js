@@ -39,40 +39,45 @@ const failing = async () => {
   throw down
 }
 
+const withoutStack = () => {
+  const limit = Error.stackTraceLimit
+  Error.stackTraceLimit = 0
+  const error = new Error('open')
+  Error.stackTraceLimit = limit
+  return error
+}
+
+const settled = Promise.resolve()
+
 /**
- * What catching costs by itself: an async function that throws a fresh error without a stack, which
- * is the least that says anything, and an ordinary one.
+ * What refusing costs by itself. A promise that is rejected before anybody listens is entered in the
+ * list of unhandled rejections and struck off again, which is dearer than the error; one that is
+ * rejected a microtask later finds its listener there.
  *
  * @returns {import('./harness/types.js').Case[]}
  */
-const errorFloors = () => [
-  {
-    subject: 'floor:throw',
-    variant: 'error without a stack',
-    call: 'fn()',
-    scope: {
-      fn: async () => {
-        const limit = Error.stackTraceLimit
-        Error.stackTraceLimit = 0
-        const error = new Error('open')
-        Error.stackTraceLimit = limit
-        throw error
-      },
+const refusals = () => {
+  const later = () => {
+    const error = withoutStack()
+    return new Promise((_resolve, reject) => {
+      settled.then(() => reject(error))
+    })
+  }
+  const ways = {
+    'error with its stack': async () => {
+      throw new Error('open')
     },
-    expect: (error) => error.message === 'open',
-  },
-  {
-    subject: 'floor:throw',
-    variant: 'error with its stack',
+    'error without a stack': () => Promise.reject(withoutStack()),
+    'error without a stack, a microtask later': later,
+  }
+  return Object.entries(ways).map(([variant, fn]) => ({
+    subject: 'floor:reject',
+    variant,
     call: 'fn()',
-    scope: {
-      fn: async () => {
-        throw new Error('open')
-      },
-    },
-    expect: (error) => error.message === 'open',
-  },
-]
+    scope: { fn },
+    expect: (/** @type {Error} */ error) => error.message === 'open',
+  }))
+}
 
 const openCircuits = async () => {
   const ours = holdfast.circuitBreaker({ failureThreshold: 5, resetTimeout: never })
@@ -85,7 +90,7 @@ const openCircuits = async () => {
   }
   return [
     { ...bare(), expect: (/** @type {unknown} */ outcome) => outcome === undefined },
-    ...errorFloors(),
+    ...refusals(),
     {
       ...closed('holdfast', ours),
       expect: (/** @type {any} */ error) => error.code === 'ERR_CIRCUIT_OPEN',
