@@ -71,6 +71,7 @@ export class Engine extends Flow {
     flight.calls = attempt.attempt
     const work = begin(attempt.operation, attempt)
     if (this.followsWork) attempt.work = work
+    if (flight.detour !== undefined) flight.detour.running = true
     if (flight.cutWith !== undefined) return this.#cutAtOnce(flight, work)
     if (this.fenced) {
       const guard = new Promise(capture)

@@ -164,6 +164,8 @@ export class Detour {
   answer: Promise<unknown> | undefined = undefined
   /** Ends a sleep or leaves a line. Undefined while the function runs. */
   cancel: (() => void) | undefined = undefined
+  /** The step in whose line the call stands, -1 for none. */
+  inLine = -1
   /** The function is being waited for, not a clock or a line. */
   running = false
   /** By step, for the steps that were entered on the detour. */

@@ -32,7 +32,6 @@ export abstract class Flow extends Walk implements Pilot {
     }
     detour.depth = gates.length - 1
     if (flight.cutWith !== undefined) return void this.cutOff(flight)
-    detour.running = true
     this.launch(flight)
   }
 
@@ -70,6 +69,8 @@ export abstract class Flow extends Walk implements Pilot {
     const detour = this.detour(flight)
     detour.cancel = undefined
     detour.running = false
+    if (detour.inLine >= 0) this.#leftLine(flight, detour.inLine, outcome)
+    detour.inLine = -1
     for (let index = detour.depth; index > at; index--) {
       if (detour.visits !== undefined) detour.visits[index] = undefined
       // A limit outside a retry cuts the last attempt short: that says nothing of the dependency.
@@ -129,8 +130,15 @@ export abstract class Flow extends Walk implements Pilot {
     )
   }
 
+  /** It had not been admitted: nothing to give back, but it counts. */
+  #leftLine(flight: Flight, index: number, { ending, error }: Outcome): void {
+    this.gates[index]?.count(ending)
+    this.measure(flight, index, ending, this.starts[flight.slot] as number, error)
+  }
+
   #queue(flight: Flight, index: number, waiting: Waiting): void {
     this.defer(flight)
+    this.detour(flight).inLine = index
     this.#await(
       flight,
       index - 1,
@@ -139,6 +147,7 @@ export abstract class Flow extends Walk implements Pilot {
         return () => waiting.cancel()
       },
       (refusal) => {
+        this.detour(flight).inLine = -1
         if (refusal instanceof Error) return this.refuse(flight, index, refusal)
         this.enter(flight, index, undefined)
         this.proceed(flight, index + 1)

@@ -15,11 +15,11 @@ import type { Step, Traits } from './step.ts'
 /** Options that every policy takes. */
 export interface CommonOptions {
   /** Names the policy in errors, events and statistics. @default the kind of policy */
-  readonly name?: string
+  readonly name?: string | undefined
   /** Where time comes from. @default systemClock */
-  readonly clock?: Clock
+  readonly clock?: Clock | undefined
   /** Measures how long calls stay in this policy, exactly: two clock reads per call. @default false */
-  readonly latency?: boolean
+  readonly latency?: boolean | undefined
 }
 
 /** Checks for `CommonOptions`. */

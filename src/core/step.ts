@@ -48,10 +48,10 @@ export interface Step {
 export interface Traits {
   /** Answers in place of a failed call. */
   readonly recovers?: boolean
-  /** Makes a call several times: how often at most, and how long all pauses take at most, in ms. */
+  /** Makes a call several times: how often, and how long all pauses take, at most, in ms (if known). */
   readonly repeats?: {
     readonly calls: number
-    readonly pauses: number
+    readonly pauses: number | undefined
     readonly maxElapsed: number
   }
   /** Judges the dependency by the outcomes of its calls. */

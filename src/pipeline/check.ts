@@ -118,7 +118,8 @@ function checkTimeout(outer: Step, inside: readonly Step[], report: Reporter): v
     return
   }
   if (attempt === undefined) return
-  const needed = worstCaseOf(inside).longestTime ?? Number.POSITIVE_INFINITY
+  // What a function of the user's own will say is not known: no finding on a guess.
+  const needed = worstCaseOf(inside, 0).longestTime ?? Number.POSITIVE_INFINITY
   const retry = inside[repeat] as Step
   if ((attempt.traits.limits as number) >= limits) {
     report(
@@ -140,12 +141,15 @@ function checkTimeout(outer: Step, inside: readonly Step[], report: Reporter): v
 }
 
 /** Adds up, from the innermost policy outwards. */
-export function worstCaseOf(steps: readonly Step[]): WorstCase {
+export function worstCaseOf(
+  steps: readonly Step[],
+  unknownPauses: number = Number.POSITIVE_INFINITY,
+): WorstCase {
   let time = Number.POSITIVE_INFINITY
   let calls = 1
   for (const { traits } of [...steps].reverse()) {
     if (traits.repeats !== undefined) {
-      const { calls: attempts, pauses, maxElapsed } = traits.repeats
+      const { calls: attempts, pauses = unknownPauses, maxElapsed } = traits.repeats
       calls *= attempts
       time = Math.min(time * attempts + pauses, maxElapsed + time)
     }

@@ -18,11 +18,11 @@ import { StepPolicy } from '../core/step-policy.ts'
 /** Options of {@link keyed}. */
 export interface KeyedOptions {
   /** Most policies kept; keys beyond that share one. @default 1_000 */
-  readonly maxKeys?: number
+  readonly maxKeys?: number | undefined
   /** A policy that was not used for so long is forgotten, in ms. @default 600_000 */
-  readonly idleTime?: number
+  readonly idleTime?: number | undefined
   /** Where time comes from. @default systemClock */
-  readonly clock?: Clock
+  readonly clock?: Clock | undefined
 }
 
 /** Policies by key. */

@@ -26,9 +26,9 @@ export interface PipelineOptions extends CommonOptions {
   /** Names the pipeline in errors, events and statistics. */
   readonly name: string
   /** Makes every finding of `check()` an error at construction. @default false */
-  readonly strict?: boolean
+  readonly strict?: boolean | undefined
   /** A first listener, which also hears the warnings of construction. */
-  readonly onEvent?: Listener<HoldfastEvent>
+  readonly onEvent?: Listener<HoldfastEvent> | undefined
 }
 
 /** Several policies as one. */

@@ -28,13 +28,13 @@ export interface BulkheadOptions extends CommonOptions {
   /** Calls that may run at the same time, 1 at least. */
   readonly maxConcurrent: number
   /** Calls that may stand in line for a slot; 0 refuses at once. @default 0 */
-  readonly maxQueue?: number
+  readonly maxQueue?: number | undefined
   /** Longest time in line, in ms, above 0; `Infinity` waits for ever. @default 30_000 */
-  readonly maxWait?: number
+  readonly maxWait?: number | undefined
   /** Gives up the slot of work that its caller has abandoned, so many ms later. @default Infinity */
-  readonly abandonAfter?: number
+  readonly abandonAfter?: number | undefined
   /** Place in line by the arguments of a wrapped function: larger first, -10 to 10. @default 0 for all */
-  readonly priority?: number | ((args: readonly unknown[]) => number)
+  readonly priority?: (number | ((args: readonly unknown[]) => number)) | undefined
 }
 
 /** How the calls of a bulkhead ended, and who is in it now. */

@@ -16,10 +16,10 @@ export type FallbackFunction<T> = (error: unknown, context: Context) => T | Prom
 /** An alternative with a name of its own. */
 export interface FallbackStep<T> {
   /** Tells in events and detailed answers where the answer came from. @default the function's name */
-  readonly name?: string
+  readonly name?: string | undefined
   readonly run: FallbackFunction<T>
   /** Leaves this step out when it returns false (or throws). @default every handled failure */
-  readonly when?: (error: unknown) => boolean
+  readonly when?: ((error: unknown) => boolean) | undefined
 }
 
 /** One step of a fallback. */
@@ -30,7 +30,7 @@ export interface FallbackOptions<T> extends CommonOptions {
   /** The alternatives, first choice first; at least one. */
   readonly steps: readonly FallbackAlternative<T>[]
   /** Which failures are worth an alternative. @default all but aborts and programming errors */
-  readonly handles?: (error: unknown) => boolean
+  readonly handles?: ((error: unknown) => boolean) | undefined
 }
 
 /** How the calls of a fallback ended, and who answered. */

@@ -25,35 +25,35 @@ export type Classification = boolean | 'ignore' | undefined
 /** Options of `circuitBreaker`. */
 export interface CircuitBreakerOptions extends CommonOptions {
   /** Failures in a row that open the circuit. @default 5, or off when a rate is given */
-  readonly failureThreshold?: number
+  readonly failureThreshold?: number | undefined
   /** Share of the calls in the window that must have failed to open it, above 0 up to 1. */
-  readonly failureRate?: number
+  readonly failureRate?: number | undefined
   /** Share of the calls in the window that must have been slow to open it, above 0 up to 1. */
-  readonly slowCallRate?: number
+  readonly slowCallRate?: number | undefined
   /** A call that takes this long or longer is slow, in ms. Needed for `slowCallRate`. */
-  readonly slowCallDuration?: number
+  readonly slowCallDuration?: number | undefined
   /** What the rates look back on: `countWindow(n)` or `timeWindow(ms)`. @default countWindow(100) */
-  readonly window?: WindowDescription
+  readonly window?: WindowDescription | undefined
   /** Calls the window must hold before a rate is judged. @default 10, or the size of a smaller count window */
-  readonly minimumCalls?: number
+  readonly minimumCalls?: number | undefined
   /** How long to stay open before a trial, in ms; or that by how often it opened in a row. @default 30_000 */
-  readonly resetTimeout?: number | ((openings: number) => number)
+  readonly resetTimeout?: (number | ((openings: number) => number)) | undefined
   /** Longest that a server's Retry-After may keep it open, in ms. @default 300_000 */
-  readonly maxRetryAfter?: number
+  readonly maxRetryAfter?: number | undefined
   /** Trial calls that must succeed to close it; as many run at a time. @default 1 */
-  readonly halfOpenCalls?: number
+  readonly halfOpenCalls?: number | undefined
   /** A trial that has not ended after so long may be replaced by another, in ms. @default 30_000 */
-  readonly trialTimeout?: number
+  readonly trialTimeout?: number | undefined
   /** After the trials, let a growing share of calls through for this long, in ms. @default 0, all at once */
-  readonly rampUp?: number
+  readonly rampUp?: number | undefined
   /** Whether an error is a failure of the dependency (true), a success (false) or to be ignored. */
-  readonly isFailure?: (error: unknown) => Classification
+  readonly isFailure?: ((error: unknown) => Classification) | undefined
   /** Whether a result is a failure of the dependency. @default no result is */
-  readonly isFailureResult?: (result: unknown) => Classification
+  readonly isFailureResult?: ((result: unknown) => Classification) | undefined
   /** Watch without refusing, or do nothing at all. @default 'enabled' */
-  readonly mode?: CircuitBreakerMode
+  readonly mode?: CircuitBreakerMode | undefined
   /** Where chance comes from, for `rampUp`. @default Math.random */
-  readonly random?: RandomSource
+  readonly random?: RandomSource | undefined
 }
 
 /** Checks the options and what they say together. */

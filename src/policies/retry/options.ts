@@ -30,41 +30,43 @@ export interface RetryInfo {
 /** Options of `retry`. */
 export interface RetryOptions extends CommonOptions {
   /** Retries after the first try: 3 means at most 4 calls. `Infinity` for no bound. @default 3 */
-  readonly maxRetries?: number
+  readonly maxRetries?: number | undefined
   /** Delay before the n-th retry, in ms. @default exponential, from the four options below */
-  readonly backoff?: Backoff
+  readonly backoff?: Backoff | undefined
   /** First delay, in ms. @default 1_000 */
-  readonly baseDelay?: number
+  readonly baseDelay?: number | undefined
   /** By what each delay grows, 1 at least. @default 2 */
-  readonly factor?: number
+  readonly factor?: number | undefined
   /** Longest delay after jitter, in ms. @default 30_000 */
-  readonly maxDelay?: number
+  readonly maxDelay?: number | undefined
   /** Spread of the delays: a share (0.2 is ±20 %), or a strategy. @default 0.2 */
-  readonly jitter?: Jitter
+  readonly jitter?: Jitter | undefined
   /** Longest wait that a server's Retry-After may ask for, in ms. @default maxDelay */
-  readonly maxRetryAfter?: number
+  readonly maxRetryAfter?: number | undefined
   /** No retry begins when so much time has passed since the call began, in ms. @default Infinity */
-  readonly maxElapsed?: number
+  readonly maxElapsed?: number | undefined
   /** Whether a failure is worth another try; undefined leaves it to the default. */
   readonly shouldRetry?: (error: unknown, info: RetryInfo) => boolean | undefined
   /** Whether a result is worth another try. @default no result is */
-  readonly shouldRetryResult?: (result: unknown, info: RetryInfo) => boolean
+  readonly shouldRetryResult?: ((result: unknown, info: RetryInfo) => boolean) | undefined
   /** An allowance shared with other retries. */
-  readonly budget?: RetryBudget
+  readonly budget?: RetryBudget | undefined
   /** Before each call of the function, the first included. */
-  readonly beforeAttempt?: (info: RetryInfo) => unknown
+  readonly beforeAttempt?: ((info: RetryInfo) => unknown) | undefined
   /** After each call of the function. */
-  readonly afterAttempt?: (info: RetryInfo & { readonly error?: unknown }) => unknown
+  readonly afterAttempt?: ((info: RetryInfo & { readonly error?: unknown }) => unknown) | undefined
   /** Before each pause. */
-  readonly onRetry?: (
-    info: RetryInfo & { readonly delay: number; readonly error?: unknown },
-  ) => unknown
+  readonly onRetry?:
+    | ((info: RetryInfo & { readonly delay: number; readonly error?: unknown }) => unknown)
+    | undefined
   /** When no further try is made although the last one was no success. */
-  readonly onGiveUp?: (
-    info: RetryInfo & { readonly reason: GaveUp['reason']; readonly error?: unknown },
-  ) => unknown
+  readonly onGiveUp?:
+    | ((
+        info: RetryInfo & { readonly reason: GaveUp['reason']; readonly error?: unknown },
+      ) => unknown)
+    | undefined
   /** Where chance comes from. @default Math.random */
-  readonly random?: RandomSource
+  readonly random?: RandomSource | undefined
 }
 
 /** Checks the options and what they say together. */
@@ -110,18 +112,18 @@ export function ownBackoff({ baseDelay, factor, maxDelay, jitter }: RetryOptions
   return exponential({ baseDelay, factor, maxDelay, jitter })
 }
 
-/** All pauses together when chance is at its worst, in ms. */
-export function longestPauses(backoff: Backoff, retries: number, cap: number): number {
+/**
+ * All pauses together when chance is at its worst, in ms. Unknown for a function of the user's own, which
+ * must not be asked before there is a retry.
+ */
+export function longestPauses(backoff: Backoff, retries: number, cap: number): number | undefined {
+  if (!('describe' in backoff)) return undefined
   if (retries > MOST_SUMMED) return Number.POSITIVE_INFINITY
   let sum = 0
   let previous = 0
-  try {
-    for (let attempt = 1; attempt <= retries; attempt++) {
-      previous = boundDelay(backoff(attempt, { random: () => 1, previous }), cap)
-      sum += previous
-    }
-  } catch {
-    return Number.POSITIVE_INFINITY
+  for (let attempt = 1; attempt <= retries; attempt++) {
+    previous = boundDelay(backoff(attempt, { random: () => 1, previous }), cap)
+    sum += previous
   }
   return sum
 }

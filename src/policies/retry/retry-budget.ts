@@ -10,13 +10,13 @@ import { createWindow, timeWindow } from '../../core/window.ts'
 /** Options of {@link retryBudget}. */
 export interface RetryBudgetOptions {
   /** Retries allowed per first try, 0 to 1. @default 0.2 */
-  readonly ratio?: number
+  readonly ratio?: number | undefined
   /** Retries that are always allowed, per second, so that a quiet service may retry too. @default 1 */
-  readonly minPerSecond?: number
+  readonly minPerSecond?: number | undefined
   /** How far back tries and retries are counted, in ms, 1,000 at least. @default 10_000 */
-  readonly window?: number
+  readonly window?: number | undefined
   /** Where time comes from. @default systemClock */
-  readonly clock?: Clock
+  readonly clock?: Clock | undefined
 }
 
 /** What a budget has seen within its window, as plain JSON. */
