@@ -21,8 +21,6 @@ export abstract class Flow extends Walk implements Pilot {
   protected proceed(flight: Flight, from: number): void {
     const { gates, steps } = this
     const detour = this.detour(flight)
-    const { attempt } = flight
-    if (flight.calls === attempt.attempt) flight.attempt = attempt.successor(attempt.attempt + 1)
     for (let index = from; index < gates.length; index++) {
       const gate = gates[index] as (typeof gates)[number]
       if (gate.running < gate.limit) {
@@ -93,6 +91,7 @@ export abstract class Flow extends Walk implements Pilot {
     const { delay, before } = reaction
     const again = (): void => {
       before?.()
+      flight.attempt = flight.attempt.successor(flight.calls + 1)
       this.proceed(flight, index + 1)
     }
     // After a refusal nothing has been awaited yet: without a pause of its own this would recurse.

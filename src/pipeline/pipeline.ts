@@ -9,7 +9,6 @@ import type { Report } from '../core/flight.ts'
 import { boolean, clock, fn, optional, readOptions, show, string } from '../core/options.ts'
 import type {
   AlternativeOf,
-  Context,
   Description,
   Detailed,
   ExecuteOptions,
@@ -20,6 +19,7 @@ import type {
 import type { Step } from '../core/step.ts'
 import { type CommonOptions, StepPolicy, watchStep, wrapWith } from '../core/step-policy.ts'
 import { type Finding, findingsIn, type WorstCase, worstCaseOf } from './check.ts'
+import { Foreign } from './foreign.ts'
 
 /** Options of {@link pipeline}. */
 export interface PipelineOptions extends CommonOptions {
@@ -107,10 +107,8 @@ class PipelinePolicy<Alt> extends StepPolicy<Alt> implements Pipeline<Alt> {
   constructor(options: PipelineOptions, policies: readonly PolicyLike<unknown>[]) {
     super('pipeline', { clock: clockOf(policies), ...options })
     this.#policies = policies
-    const split = policies.findIndex((policy) => stepsOf(policy) === undefined)
-    const fused = split < 0 ? policies : policies.slice(0, split)
-    this.#members = fused.flatMap((policy) => stepsOf(policy) ?? [])
-    this.#foreign = split < 0 ? undefined : new Foreign(this, policies.slice(split))
+    this.#members = fusedSteps(policies)
+    this.#foreign = foreignIn(this, policies)
     this.#all = policies.flatMap(allStepsOf)
     this.#findings = findingsIn(this.#all)
     this.#untold = this.#findings
@@ -195,7 +193,7 @@ class PipelinePolicy<Alt> extends StepPolicy<Alt> implements Pipeline<Alt> {
   #through<T>(operation: Operation<T>, report: Report | undefined): Operation<T> {
     const foreign = this.#foreign
     if (foreign === undefined || typeof operation !== 'function') return operation
-    return (context) => foreign.execute(operation, context, report)
+    return (context) => foreign.execute(operation, context, report) as Promise<T>
   }
 
   #warning({ code, message }: Finding): Warned {
@@ -203,70 +201,23 @@ class PipelinePolicy<Alt> extends StepPolicy<Alt> implements Pipeline<Alt> {
   }
 }
 
-/** A policy of the user's own, and everything inside it. */
-class Foreign {
-  readonly #policy: PolicyLike<unknown>
-  readonly #engine: Engine
-  readonly #next: Foreign | undefined
-
-  constructor(owner: StepPolicy<unknown>, policies: readonly PolicyLike<unknown>[]) {
-    const [policy, ...inside] = policies as [PolicyLike<unknown>, ...PolicyLike<unknown>[]]
-    const split = inside.findIndex((candidate) => stepsOf(candidate) === undefined)
-    const fused = split < 0 ? inside : inside.slice(0, split)
-    const steps = fused.flatMap((member) => stepsOf(member) ?? [])
-    this.#policy = policy
-    this.#engine = new Engine(owner.name, steps, owner.clock, false, false)
-    this.#next = split < 0 ? undefined : new Foreign(owner, inside.slice(split))
-  }
-
-  execute<T>(operation: Operation<T>, outer: Context, report: Report | undefined): Promise<T> {
-    const { signal, deadline } = outer
-    return this.#policy.execute(
-      (given) => {
-        // A policy of another library may hand over nothing, or a signal alone.
-        const inherited = { signal: given?.signal ?? signal, deadline: given?.deadline ?? deadline }
-        const inside: Operation<unknown> = (inner) => {
-          const context = new InnerContext(outer, inner)
-          return this.#next === undefined
-            ? operation(context)
-            : this.#next.execute(operation, context, report)
-        }
-        return this.#engine.execute(inside, inherited, outer.args, report)
-      },
-      { signal, deadline },
-    ) as Promise<T>
-  }
+/** Halves a list of policies at the first that is the user's own; undefined if there is none. */
+function foreignIn(
+  owner: StepPolicy<unknown>,
+  policies: readonly PolicyLike<unknown>[],
+): Foreign | undefined {
+  const at = policies.findIndex((policy) => stepsOf(policy) === undefined)
+  const policy = policies[at]
+  if (policy === undefined) return undefined
+  const inside = policies.slice(at + 1)
+  const engine = new Engine(owner.name, fusedSteps(inside), owner.clock, false, false)
+  return new Foreign(policy, engine, foreignIn(owner, inside))
 }
 
-/** The context of a call inside a foreign policy: limits from within, counts and arguments from without. */
-class InnerContext implements Context {
-  readonly #outer: Context
-  readonly #inner: Context
-
-  constructor(outer: Context, inner: Context) {
-    this.#outer = outer
-    this.#inner = inner
-  }
-
-  get signal(): AbortSignal {
-    return this.#inner.signal
-  }
-
-  get attempt(): number {
-    return this.#outer.attempt + this.#inner.attempt - 1
-  }
-
-  get deadline(): number {
-    return Math.min(this.#outer.deadline, this.#inner.deadline)
-  }
-
-  get remaining(): number {
-    return Math.min(this.#outer.remaining, this.#inner.remaining)
-  }
-
-  get args(): readonly unknown[] {
-    return this.#outer.args
-  }
+/** The steps up to the first policy of the user's own. */
+function fusedSteps(policies: readonly PolicyLike<unknown>[]): readonly Step[] {
+  const at = policies.findIndex((policy) => stepsOf(policy) === undefined)
+  return (at < 0 ? policies : policies.slice(0, at)).flatMap((policy) => stepsOf(policy) ?? [])
 }
 
 /** The steps of a policy that can be fused; undefined for one of the user's own. */

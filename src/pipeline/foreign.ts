@@ -1,0 +1,85 @@
+/**
+ * A policy of the user's own inside a pipeline: it is called as anybody would call it, and what stands
+ * inside it goes on in an engine of its own.
+ */
+import type { Engine } from '../core/engine.ts'
+import type { Report } from '../core/flight.ts'
+import type { Context, ExecuteOptions, Operation, PolicyLike } from '../core/policy.ts'
+
+export class Foreign {
+  readonly #policy: PolicyLike<unknown>
+  readonly #engine: Engine
+  readonly #next: Foreign | undefined
+
+  constructor(policy: PolicyLike<unknown>, engine: Engine, next: Foreign | undefined) {
+    this.#policy = policy
+    this.#engine = engine
+    this.#next = next
+  }
+
+  async execute<T>(
+    operation: Operation<T>,
+    outer: Context,
+    report: Report | undefined,
+  ): Promise<unknown> {
+    const { signal, deadline } = outer
+    const within: Report | undefined = report && { source: 'primary', errors: [] }
+    const inside = (given?: ExecuteOptions): Promise<T> => {
+      // A policy of another library may hand over nothing, or a signal alone.
+      const inherited = { signal: given?.signal ?? signal, deadline: given?.deadline ?? deadline }
+      const goOn: Operation<unknown> = (inner) => {
+        const context = new InnerContext(outer, inner)
+        const next = this.#next
+        return next === undefined ? operation(context) : next.execute(operation, context, within)
+      }
+      return this.#engine.execute(goOn, inherited, outer.args, within) as Promise<T>
+    }
+    try {
+      const value = await this.#policy.execute(inside, { signal, deadline })
+      tell(report, within)
+      return value
+    } catch (error) {
+      // The steps outside will note this error themselves.
+      if (within?.errors.at(-1) === error) within?.errors.pop()
+      tell(report, within)
+      throw error
+    }
+  }
+}
+
+function tell(report: Report | undefined, within: Report | undefined): void {
+  if (report === undefined || within === undefined) return
+  report.errors.push(...within.errors)
+  if (within.source !== 'primary') report.source = within.source
+}
+
+/** The context of a call inside a foreign policy: limits from within, counts and arguments from without. */
+class InnerContext implements Context {
+  readonly #outer: Context
+  readonly #inner: Context
+
+  constructor(outer: Context, inner: Context) {
+    this.#outer = outer
+    this.#inner = inner
+  }
+
+  get signal(): AbortSignal {
+    return this.#inner.signal
+  }
+
+  get attempt(): number {
+    return this.#outer.attempt + this.#inner.attempt - 1
+  }
+
+  get deadline(): number {
+    return Math.min(this.#outer.deadline, this.#inner.deadline)
+  }
+
+  get remaining(): number {
+    return Math.min(this.#outer.remaining, this.#inner.remaining)
+  }
+
+  get args(): readonly unknown[] {
+    return this.#outer.args
+  }
+}
