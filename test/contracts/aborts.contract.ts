@@ -53,7 +53,8 @@ export function abortsAtOnce(make: Make): void {
       const policy = make(virtualClock())
       const controller = new AbortController()
       const late = gate()
-      const call = watch(policy.execute(() => late.promise, { signal: controller.signal }))
+      const call = watch(policy.execute(async () => late.promise, { signal: controller.signal }))
+      await quiet()
 
       await withoutNoise(async () => {
         controller.abort('changed my mind')

@@ -1,4 +1,4 @@
 import { policyContract } from './policy.contract.ts'
-import { subjects } from './subjects.ts'
+import { policies } from './subjects.ts'
 
-for (const [name, make] of subjects) policyContract(name, make)
+for (const [name, make] of policies) policyContract(name, make)

@@ -36,7 +36,9 @@ const fivePolicies = (clock: Clock): PolicyLike<unknown>[] => [
 const named = (clock: Clock, ...policies: PolicyLike<unknown>[]): Policy =>
   pipeline({ name: 'subject', clock }, ...policies) as unknown as Policy
 
-export const subjects: readonly (readonly [name: string, make: Make])[] = [
+type Subjects = readonly (readonly [name: string, make: Make])[]
+
+export const policies: Subjects = [
   ['circuitBreaker', (clock) => circuitBreaker({ failureThreshold: 1_000_000, clock })],
   [
     'a circuitBreaker with rates',
@@ -55,6 +57,9 @@ export const subjects: readonly (readonly [name: string, make: Make])[] = [
   ['bulkhead', (clock) => bulkhead({ maxConcurrent: 200, clock })],
   ['bulkhead with a line', (clock) => bulkhead({ maxConcurrent: 1, maxQueue: 200, clock })],
   ['fallback', (clock) => passOn(clock) as Policy],
+]
+
+export const pipelines: Subjects = [
   ['the empty pipeline', (clock) => named(clock)],
   ['a pipeline of five', (clock) => named(clock, ...fivePolicies(clock))],
   ['a pipeline of five, inside out', (clock) => named(clock, ...fivePolicies(clock).reverse())],
@@ -91,16 +96,16 @@ const ownPolicy: PolicyLike = {
 const strangePolicy: PolicyLike = { execute: async (operation) => await operation() }
 
 function byKey(clock: Clock): Policy {
-  const policies = keyed(() => named(clock, ...fivePolicies(clock)), { maxKeys: 3, clock })
+  const kept = keyed(() => named(clock, ...fivePolicies(clock)), { maxKeys: 3, clock })
   return {
     name: 'by key',
     execute: <T>(operation: Operation<T>, options?: ExecuteOptions): Promise<T> =>
-      policies.execute('key', operation, options),
+      kept.execute('key', operation, options),
     executeDetailed: <T>(op: Operation<T>, options?: ExecuteOptions): Promise<Detailed<T>> =>
-      policies.get('key').executeDetailed(op, options),
-    wrap: (fn) => policies.get('key').wrap(fn),
-    subscribe: (listener: Listener<HoldfastEvent>) => policies.get('key').subscribe(listener),
-    stats: (): Stats => policies.get('key').stats(),
-    describe: () => policies.get('key').describe(),
+      kept.get('key').executeDetailed(op, options),
+    wrap: (fn) => kept.get('key').wrap(fn),
+    subscribe: (listener: Listener<HoldfastEvent>) => kept.get('key').subscribe(listener),
+    stats: (): Stats => kept.get('key').stats(),
+    describe: () => kept.get('key').describe(),
   }
 }

@@ -120,7 +120,7 @@ describe('CB12 an outcome is counted twice after a timeout', () => {
     const breaker = circuitBreaker({ clock })
     const both = pipeline('both', breaker, timeout({ duration: 50, clock }))
     const late = gate<string>()
-    const call = watch(both.execute(() => late.promise))
+    const call = watch(both.execute(async () => late.promise))
 
     await withoutNoise(async () => {
       await clock.advance(50)

@@ -14,7 +14,8 @@ export function gate<T = void>(): Gate<T> {
     open = resolve
     fail = reject
   })
-  // Whether anybody waits for the gate is not what a test of handlers is about.
+  // Whether anybody waits for the gate itself is nobody's business. A test that looks for unhandled
+  // rejections hands out a promise of its own: `async () => held.promise`.
   promise.catch(() => {})
   return { promise, open, fail }
 }
