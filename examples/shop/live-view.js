@@ -108,7 +108,7 @@ export function createLiveView({ screen, paint, pace }) {
         row('', (column) => (column === columns[0] ? 'BARE' : 'PROTECTED')),
       ),
       row('answered now', ({ answered }) => answered),
-      row('customers/s', ({ rate }) => rate),
+      row('requests ended/s', ({ rate }) => rate),
       row('pages, p50 / p99', ({ product }) => product),
       row('orders, p50 / p99', ({ order }) => order),
       row('workers', ({ workers }) => workers),

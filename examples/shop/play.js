@@ -19,7 +19,7 @@ const scene = {
   customersPerSecond: 30,
   orderShare: 0.25,
   // How long customers wait: less for a page than for an order.
-  patience: { product: 3_000, order: 6_000 },
+  patience: { product: 5_000, order: 6_000 },
   // Requests that a front end works on at once; both have the same.
   workers: 15,
   // Customers, one after the other, before the doors open; then so long a time that does not count.
@@ -118,7 +118,7 @@ export async function play({ processes, seed, pace, signal, show }) {
 }
 
 /** How long a phase takes to show its face: circuits open, queues fill. Full length, in ms. */
-const settling = 1_500
+const settling = 2_500
 
 /**
  * @param {typeof scene} full
