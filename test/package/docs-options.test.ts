@@ -31,6 +31,36 @@ describe('the options tables', () => {
   })
 })
 
+describe('the lists of words', () => {
+  const events = readText('src/core/events.ts')
+  const check = readText('src/pipeline/check.ts')
+
+  it.each([
+    ['events', 'docs/events.md', 'All events', wordsIn(events, /readonly type: '([\w-]+)'/g)],
+    ['endings', 'docs/events.md', 'All events', unionIn(events, 'Ending')],
+    ['findings', 'docs/composition.md', 'What check() finds', unionIn(check, 'FindingCode')],
+    [
+      'reasons to give up',
+      'docs/retry.md',
+      'Events',
+      wordsIn(/interface GaveUp[\s\S]*?\n\}/.exec(events)?.[0] ?? '', /'([\w-]+)'/g).filter(
+        (word) => word !== 'give-up',
+      ),
+    ],
+  ])('name all %s that there are, and no others', (_what, page, heading, words) => {
+    expect(words.length).toBeGreaterThan(1)
+    expect(firstColumns(section(readText(page), heading))).toContainEqual([...words].sort())
+  })
+
+  it('name every error code', () => {
+    const codes = wordsIn(readText('src/core/errors.ts'), /'(ERR_\w+)'/g)
+    const missing = codes.filter((code) => !readText('docs/errors.md').includes(code))
+
+    expect(codes.length).toBeGreaterThan(1)
+    expect(missing).toEqual([])
+  })
+})
+
 describe('the reading of options', () => {
   const source = [
     'export interface BaseOptions {',
@@ -122,6 +152,35 @@ function cellsOf(row: string): string[] {
     .replace(/^\||\|$/g, '')
     .split(/(?<!\\)\|/)
     .map((cell) => cell.trim())
+}
+
+function wordsIn(text: string, pattern: RegExp): string[] {
+  return [...new Set([...text.matchAll(pattern)].map(([, word = '']) => word))]
+}
+
+function unionIn(text: string, name: string): string[] {
+  const union = new RegExp(`^export type ${name} =((?:\\s*\\|?\\s*'[\\w-]+')+)`, 'm').exec(
+    text,
+  )?.[1]
+  return wordsIn(union ?? '', /'([\w-]+)'/g)
+}
+
+/** What stands under a heading, down to the next one. */
+function section(text: string, heading: string): string {
+  return text.split(/^## /m).find((part) => part.startsWith(`${heading}\n`)) ?? ''
+}
+
+/** The first cells of each table, sorted. */
+function firstColumns(text: string): string[][] {
+  const found = text.match(/(?:^\|.*\n)+/gm) ?? []
+  return found.map((table) =>
+    table
+      .trim()
+      .split('\n')
+      .slice(2)
+      .map((row) => plain(cellsOf(row)[0] ?? ''))
+      .sort(),
+  )
 }
 
 function plain(text: string): string {
