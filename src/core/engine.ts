@@ -17,19 +17,12 @@ import { stackless, TimeoutError } from './errors.ts'
 import { Attempt, Flight, type Report } from './flight.ts'
 import { Flow } from './flow.ts'
 import { ASKS, eras, type Gate, WATCHED } from './gate.ts'
+import { capture, rejectNew, resolveNew } from './handles.ts'
 import { succeeded, unsuccessful } from './outcome.ts'
 import type { ExecuteOptions, Operation } from './policy.ts'
 import { UNTIMED } from './track.ts'
 
 export const NO_ARGS: readonly unknown[] = []
-
-let resolveNew: (value: unknown) => void
-let rejectNew: (error: unknown) => void
-/** One executor for all promises: the handles are read right after. */
-function capture(resolve: (value: unknown) => void, reject: (error: unknown) => void): void {
-  resolveNew = resolve
-  rejectNew = reject
-}
 
 const settled = Promise.resolve()
 
@@ -96,7 +89,8 @@ export class Engine extends Flow {
     const { gates, limits } = this
     const { era } = flight
     let index = gates.length - 1
-    if (flight.detour !== undefined) return this.conclude(flight, index, succeeded(value))
+    const { detour } = flight
+    if (detour !== undefined && !detour.plain) return this.conclude(flight, index, succeeded(value))
     for (; index >= 0; index--) {
       const gate = gates[index] as Gate
       if (gate.alert === 0 && gate.since <= era) gate.running--

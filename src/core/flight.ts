@@ -7,13 +7,14 @@ import { type Linked, type SignalHub, unlink } from './abort.ts'
 import type { Timer } from './clock.ts'
 import type { Outcome } from './outcome.ts'
 import type { Context, Operation } from './policy.ts'
-import type { CallView, Permit, Visit } from './step.ts'
+import type { CallView, Permit, Visit, Waiting } from './step.ts'
 import type { Stray } from './strays.ts'
 
 /** Who flies. The engine, seen from the call. */
 export interface Pilot {
   readonly name: string
   landed(flight: Flight, value: unknown): unknown
+  resumed(flight: Flight, value: unknown, failed: boolean): void
   crashed(flight: Flight, error: unknown): unknown
   aborted(flight: Flight, reason: unknown): void
   deadlineOf(flight: Flight): number
@@ -41,6 +42,9 @@ export class Flight implements Linked, CallView {
   lent = false
   detour: Detour | undefined = undefined
 
+  #go: ((value: unknown) => void) | undefined = undefined
+  #stop: ((error: unknown) => void) | undefined = undefined
+
   hub: SignalHub | undefined = undefined
   previous: Linked | undefined = undefined
   next: Linked | undefined = undefined
@@ -50,6 +54,17 @@ export class Flight implements Linked, CallView {
     this.slot = slot
     this.ok = (value) => pilot.landed(this, value)
     this.er = (error) => pilot.crashed(this, error)
+  }
+
+  /** Handlers for whatever else the call waits for; made when first needed. */
+  get go(): (value: unknown) => void {
+    this.#go ??= (value) => this.pilot.resumed(this, value, false)
+    return this.#go
+  }
+
+  get stop(): (error: unknown) => void {
+    this.#stop ??= (error) => this.pilot.resumed(this, error, true)
+    return this.#stop
   }
 
   get pipeline(): string {
@@ -106,7 +121,7 @@ export class Attempt implements Context {
   reject: ((error: unknown) => void) | undefined = undefined
   private controller: AbortController | undefined = undefined
   /** Why nobody waits any more. */
-  private over: { readonly reason: unknown } | undefined = undefined
+  private over: { readonly reason: unknown; readonly deadline: number } | undefined = undefined
 
   constructor(
     flight: Flight,
@@ -129,7 +144,8 @@ export class Attempt implements Context {
   }
 
   get deadline(): number {
-    const { flight } = this
+    const { flight, over } = this
+    if (over !== undefined) return over.deadline
     return flight.attempt === this ? flight.deadline : Number.POSITIVE_INFINITY
   }
 
@@ -139,8 +155,8 @@ export class Attempt implements Context {
   }
 
   /** Tells the function that nobody waits any more. */
-  end(reason: unknown): void {
-    this.over = { reason }
+  end(reason: unknown, deadline: number): void {
+    this.over = { reason, deadline }
     this.controller?.abort(reason)
   }
 
@@ -162,11 +178,9 @@ export class Detour {
   depth: number
   /** The promise of `resolve` and `reject`. */
   answer: Promise<unknown> | undefined = undefined
-  /** Ends a sleep or leaves a line. Undefined while the function runs. */
-  cancel: (() => void) | undefined = undefined
-  /** The step in whose line the call stands, -1 for none. */
-  inLine = -1
-  /** The function is being waited for, not a clock or a line. */
+  /** What the call waits for, besides the function itself. */
+  wait: Wait | undefined = undefined
+  /** Work is being waited for: the function's, or an alternative's. */
   running = false
   /** By step, for the steps that were entered on the detour. */
   passages: (Passage | undefined)[] | undefined = undefined
@@ -181,7 +195,18 @@ export class Detour {
   constructor(depth: number) {
     this.depth = depth
   }
+
+  /** Nothing has happened that an ordinary way out would miss. */
+  get plain(): boolean {
+    return this.passages === undefined && this.visits === undefined && this.strays === undefined
+  }
 }
+
+/** A pause before the step at `index` lets it all run again, a place in its line, or its alternative. */
+export type Wait =
+  | { readonly for: 'pause'; readonly index: number; readonly again: () => void; timer?: Timer }
+  | { readonly for: 'line'; readonly index: number; readonly place: Waiting }
+  | { readonly for: 'alternative'; readonly index: number; readonly source: string }
 
 /** How and when a step admitted a call. */
 export interface Passage {

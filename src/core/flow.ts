@@ -7,7 +7,8 @@
  */
 import { begin } from './begin.ts'
 import { stackless, TimeoutError } from './errors.ts'
-import type { Flight, Pilot } from './flight.ts'
+import type { Flight, Pilot, Wait } from './flight.ts'
+import { capture, rejectNew, resolveNew } from './handles.ts'
 import { type Outcome, succeeded, unsuccessful } from './outcome.ts'
 import type { Admission, Reaction, Step, Waiting } from './step.ts'
 import { Stray } from './strays.ts'
@@ -51,13 +52,14 @@ export abstract class Flow extends Walk implements Pilot {
     flight.cutAt = at
     const { attempt, detour } = flight
     const { cut } = attempt
+    const deadline = this.deadlineOf(flight)
     if (detour === undefined || detour.running) this.strand(flight)
     if (cut !== undefined) cut(outcome.error)
     else if (flight.lent) this.cutOff(flight)
     // Otherwise the engine is busy with this very call, which calls user code that did this:
     // it looks at `cutWith` before it waits again.
-    detour?.cancel?.()
-    attempt.end(outcome.error)
+    stopWaiting(detour?.wait)
+    attempt.end(outcome.error, deadline)
   }
 
   /** Lets go of everything inside the step that ended the wait, then goes on outwards from there. */
@@ -65,10 +67,10 @@ export abstract class Flow extends Walk implements Pilot {
     const outcome = flight.cutWith as Outcome
     const at = flight.cutAt
     const detour = this.detour(flight)
-    detour.cancel = undefined
+    const { wait } = detour
+    detour.wait = undefined
     detour.running = false
-    if (detour.inLine >= 0) this.#leftLine(flight, detour.inLine, outcome)
-    detour.inLine = -1
+    if (wait?.for === 'line') this.#leftLine(flight, wait.index, outcome)
     for (let index = detour.depth; index > at; index--) {
       if (detour.visits !== undefined) detour.visits[index] = undefined
       // A limit outside a retry cuts the last attempt short: that says nothing of the dependency.
@@ -96,16 +98,17 @@ export abstract class Flow extends Walk implements Pilot {
     }
     // After a refusal nothing has been awaited yet: without a pause of its own this would recurse.
     if (delay <= 0 && outcome.ending !== 'rejected') return again()
-    const { clock } = this.steps[index] as Step
-    const sleep = (wake: (value: unknown) => void): (() => void) | undefined => {
-      if (delay > 0) {
-        const timer = clock.setTimer(() => wake(undefined), delay)
-        return () => timer.cancel()
-      }
-      wake(undefined)
-      return undefined
-    }
-    this.#await(flight, index, sleep, again)
+    this.#pause(flight, { for: 'pause', index, again }, delay)
+  }
+
+  #pause(flight: Flight, wait: Wait & { for: 'pause' }, delay: number): void {
+    const guard = new Promise(capture)
+    const wake = resolveNew
+    this.#await(flight, wait.index, wait, guard)
+    if (delay > 0)
+      wait.timer = (this.steps[wait.index] as Step).clock.setTimer(() => wake(undefined), delay)
+    else wake(undefined)
+    this.#lookBeforeWaiting(flight)
   }
 
   #instead(flight: Flight, index: number, { run, source }: Reaction & { kind: 'instead' }): void {
@@ -113,80 +116,66 @@ export abstract class Flow extends Walk implements Pilot {
     flight.attempt = attempt
     const work = begin(run, attempt)
     attempt.work = work
-    this.#await(
-      flight,
-      index,
-      (resolve, reject) => {
-        work.then(resolve, reject)
-        return undefined
-      },
-      (value) => {
-        const report = flight.detour?.report
-        if (report !== undefined) report.source = source
-        this.pass(flight, index, succeeded(value))
-      },
-      true,
-    )
+    const guard = new Promise(capture)
+    work.then(resolveNew, rejectNew)
+    this.#await(flight, index, { for: 'alternative', index, source }, guard)
+    this.#lookBeforeWaiting(flight)
+  }
+
+  #queue(flight: Flight, index: number, place: Waiting): void {
+    this.defer(flight)
+    const guard = new Promise(capture)
+    const done = resolveNew
+    this.#await(flight, index - 1, { for: 'line', index, place }, guard)
+    place.begin(done)
+    this.#lookBeforeWaiting(flight)
+  }
+
+  /** The call waits for `guard`, which was made just now, held by the steps down to `depth`. */
+  #await(flight: Flight, depth: number, wait: Wait, guard: Promise<unknown>): void {
+    flight.attempt.cut = rejectNew
+    const detour = this.detour(flight)
+    detour.depth = depth
+    detour.wait = wait
+    detour.running = wait.for === 'alternative'
+    guard.then(flight.go, flight.stop)
+  }
+
+  /** User code that was just called may have ended the wait before it began. */
+  #lookBeforeWaiting(flight: Flight): void {
+    if (flight.cutWith === undefined) return
+    const detour = this.detour(flight)
+    if (detour.running) this.strand(flight)
+    flight.attempt.cut?.(undefined)
+    stopWaiting(detour.wait)
+  }
+
+  /** The wait is over, in the call's own async context. */
+  resumed(flight: Flight, value: unknown, failed: boolean): void {
+    if (flight.cutWith !== undefined) return void this.cutOff(flight)
+    const detour = this.detour(flight)
+    const wait = detour.wait as Wait
+    detour.wait = undefined
+    flight.attempt.cut = undefined
+    if (wait.for === 'pause') wait.again()
+    else if (wait.for === 'line') this.#served(flight, wait.index, value)
+    else if (failed) this.pass(flight, wait.index, unsuccessful('failed', value))
+    else {
+      if (detour.report !== undefined) detour.report.source = wait.source
+      this.pass(flight, wait.index, succeeded(value))
+    }
+  }
+
+  #served(flight: Flight, index: number, refusal: unknown): void {
+    if (refusal instanceof Error) return this.refuse(flight, index, refusal)
+    this.enter(flight, index, undefined)
+    this.proceed(flight, index + 1)
   }
 
   /** It had not been admitted: nothing to give back, but it counts. */
   #leftLine(flight: Flight, index: number, { ending, error }: Outcome): void {
     this.gates[index]?.count(ending)
     this.measure(flight, index, ending, this.starts[flight.slot] as number, error)
-  }
-
-  #queue(flight: Flight, index: number, waiting: Waiting): void {
-    this.defer(flight)
-    this.detour(flight).inLine = index
-    this.#await(
-      flight,
-      index - 1,
-      (resolve) => {
-        waiting.begin(resolve)
-        return () => waiting.cancel()
-      },
-      (refusal) => {
-        this.detour(flight).inLine = -1
-        if (refusal instanceof Error) return this.refuse(flight, index, refusal)
-        this.enter(flight, index, undefined)
-        this.proceed(flight, index + 1)
-      },
-    )
-  }
-
-  /** Waits for something, held by the steps down to `depth`. `start` gives the way to stop it early. */
-  #await(
-    flight: Flight,
-    depth: number,
-    start: (
-      resolve: (value: unknown) => void,
-      reject: (error: unknown) => void,
-    ) => (() => void) | undefined,
-    then: (value: unknown) => void,
-    running = false,
-  ): void {
-    const detour = this.detour(flight)
-    detour.depth = depth
-    detour.running = running
-    const guard = new Promise((resolve, reject) => {
-      flight.attempt.cut = reject
-      detour.cancel = start(resolve, reject)
-    })
-    const resume = (value: unknown, failed: boolean): void => {
-      if (flight.cutWith !== undefined) return void this.cutOff(flight)
-      detour.cancel = undefined
-      flight.attempt.cut = undefined
-      if (failed) this.pass(flight, depth, unsuccessful('failed', value))
-      else then(value)
-    }
-    guard.then(
-      (value) => resume(value, false),
-      (error) => resume(error, true),
-    )
-    if (flight.cutWith === undefined) return
-    if (running) this.strand(flight)
-    flight.attempt.cut?.(undefined)
-    detour.cancel?.()
   }
 
   /** The function still runs although nobody waits: slots that follow the work must know. */
@@ -218,4 +207,9 @@ export abstract class Flow extends Walk implements Pilot {
 
   abstract landed(flight: Flight, value: unknown): unknown
   abstract crashed(flight: Flight, error: unknown): unknown
+}
+
+function stopWaiting(wait: Wait | undefined): void {
+  if (wait?.for === 'pause') wait.timer?.cancel()
+  else if (wait?.for === 'line') wait.place.cancel()
 }

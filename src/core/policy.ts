@@ -13,7 +13,7 @@ export interface Context {
   readonly signal: AbortSignal
   /** Which call of the function this is within one `execute`, counted from 1. */
   readonly attempt: number
-  /** When the nearest time limit ends, in ms of the clock (`performance.now()`); `Infinity` without a limit. */
+  /** When the nearest limit ends, in ms of the clock (`performance.now()`); `Infinity` without one, or when the call has ended. */
   readonly deadline: number
   /** Time left until `deadline`, in ms, never below 0; `Infinity` without a limit. */
   readonly remaining: number

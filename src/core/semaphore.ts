@@ -8,12 +8,16 @@
 import { Gate } from './gate.ts'
 import { type Ticket, WaitQueue } from './queue.ts'
 
-/** One place in line. */
+/** One place in line: an object of whoever waits, so that waiting allocates nothing more. */
 export interface Waiter {
-  /** Called once, synchronously, when the permit has passed to this waiter. Must not throw. */
-  readonly onGrant: () => void
-  state: 'waiting' | 'granted' | 'gone'
+  /** Larger is served first, -10 to 10. */
+  readonly priority: number
+  /** Kept by the semaphore. */
+  state: 'new' | 'waiting' | 'granted' | 'gone'
+  /** Kept by the semaphore. */
   ticket: Ticket | undefined
+  /** Called once, synchronously, when the permit has passed to this waiter. Must not throw. */
+  onGrant(): void
 }
 
 export class Semaphore {
@@ -38,11 +42,15 @@ export class Semaphore {
   }
 
   /** Stands in line. The caller bounds the line and the wait. */
-  enqueue(onGrant: () => void, priority = 0): Waiter {
-    const waiter: Waiter = { onGrant, state: 'waiting', ticket: undefined }
-    waiter.ticket = this.#queue.push(waiter, priority)
+  enqueue(waiter: Waiter): void {
+    waiter.ticket = this.#queue.push(waiter, waiter.priority)
+    waiter.state = 'waiting'
     this.gate.ask(true)
-    return waiter
+  }
+
+  /** Everyone in line, in the order in which they would be served. */
+  get line(): Iterable<Waiter> {
+    return this.#queue
   }
 
   /** Leaves the line, or gives the permit back if it has been granted meanwhile. Twice is harmless. */

@@ -5,6 +5,7 @@
 import type { Ending } from './events.ts'
 import { Detour, type Flight } from './flight.ts'
 import { eras } from './gate.ts'
+import { capture, rejectNew, resolveNew } from './handles.ts'
 import { type Outcome, unsuccessful, unwrap } from './outcome.ts'
 import type { Permit, Reaction, Step, Visit } from './step.ts'
 import { straysUnder } from './strays.ts'
@@ -94,20 +95,21 @@ export abstract class Walk extends Track {
   protected defer(flight: Flight): Promise<unknown> {
     if (flight.attempt.resolve !== undefined) return flight.detour?.answer ?? HAS_ONE
     const detour = this.detour(flight)
-    detour.answer ??= new Promise((resolve, reject) => {
-      flight.attempt.resolve = resolve
-      flight.attempt.reject = reject
-    })
+    detour.answer = new Promise(capture)
+    flight.attempt.resolve = resolveNew
+    flight.attempt.reject = rejectNew
     return detour.answer
   }
 
   /** Notes how, when and in which era the step at `index` admitted a call that is on a detour. */
   protected enter(flight: Flight, index: number, permit: Permit | undefined): void {
+    this.limits[index]?.begin(flight.slot)
     const detour = this.detour(flight)
+    const fresh = detour.passages === undefined && eras.now === flight.era && !this.usesTime
+    if (fresh && permit === undefined) return
     const since = this.usesTime ? this.time() : UNTIMED
     detour.passages ??= []
     detour.passages[index] = { era: eras.now, since, permit }
-    this.limits[index]?.begin(flight.slot)
   }
 
   /** Takes the call out of the step at `index`, which gets back what it gave. */

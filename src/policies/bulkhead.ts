@@ -19,6 +19,7 @@ import {
 import type { Outcome } from '../core/outcome.ts'
 import type { Policy, Stats } from '../core/policy.ts'
 import { pulseOf } from '../core/pulse.ts'
+import type { Ticket } from '../core/queue.ts'
 import { Semaphore, type Waiter } from '../core/semaphore.ts'
 import type { Admission, CallView, Exit, StrayWork, Traits, Waiting } from '../core/step.ts'
 import { type CommonOptions, commonChecks, StepPolicy } from '../core/step-policy.ts'
@@ -105,8 +106,6 @@ class BulkheadPolicy extends StepPolicy implements Bulkhead {
   readonly #maxWait: number
   readonly #abandonAfter: number
   readonly #priority: BulkheadOptions['priority']
-  /** Who stands in line, oldest first. */
-  readonly #line = new Set<PlaceInLine>()
   #overdue: Timer | undefined
   #abandoned = 0
 
@@ -127,19 +126,22 @@ class BulkheadPolicy extends StepPolicy implements Bulkhead {
   }
 
   /** @internal Used by a place in line. */
-  join(place: PlaceInLine, onGrant: () => void): Waiter {
-    this.#line.add(place)
-    this.#watchLine()
-    return this.#slots.enqueue(() => {
-      this.#left(place)
-      onGrant()
-    }, place.priority)
+  join(place: PlaceInLine): void {
+    this.#slots.enqueue(place)
+    if (this.#overdue === undefined) this.#watchLine()
   }
 
   /** @internal Used by a place in line. */
-  quit(place: PlaceInLine, waiter: Waiter): void {
-    this.#left(place)
-    this.#slots.abandon(waiter)
+  quit(place: PlaceInLine): void {
+    this.#slots.abandon(place)
+    this.left()
+  }
+
+  /** @internal Used by a place in line: the timer goes with the last of them. */
+  left(): void {
+    if (this.#slots.queued > 0 || this.#overdue === undefined) return
+    this.#overdue.cancel()
+    this.#overdue = undefined
   }
 
   passed(): boolean {
@@ -208,36 +210,34 @@ class BulkheadPolicy extends StepPolicy implements Bulkhead {
     return stackless(() => new BulkheadFullError(this.name, facts))
   }
 
-  #left(place: PlaceInLine): void {
-    this.#line.delete(place)
-    if (this.#line.size > 0 || this.#overdue === undefined) return
-    this.#overdue.cancel()
-    this.#overdue = undefined
-  }
-
   /** One timer for the whole line: everybody may wait equally long. */
   #watchLine(): void {
-    const [oldest] = this.#line
-    if (oldest === undefined || this.#overdue !== undefined) return
-    const left = oldest.since + this.#maxWait - this.clock.now()
-    this.#overdue = this.clock.setTimer(() => {
-      this.#overdue = undefined
-      const now = this.clock.now()
-      for (const place of this.#line) {
-        if (place.since + this.#maxWait > now) break
-        place.refuse(this.#full(now - place.since))
-      }
-      this.#watchLine()
-    }, left)
+    if (this.#maxWait === Number.POSITIVE_INFINITY) return
+    this.#overdue = this.clock.setTimer(() => this.#refuseOverdue(), this.#maxWait)
+  }
+
+  #refuseOverdue(): void {
+    const now = this.clock.now()
+    let oldest = Number.POSITIVE_INFINITY
+    for (const waiter of this.#slots.line) {
+      const place = waiter as PlaceInLine
+      if (place.since + this.#maxWait <= now) place.refuse(this.#full(now - place.since))
+      else oldest = Math.min(oldest, place.since)
+    }
+    this.#overdue = undefined
+    if (oldest === Number.POSITIVE_INFINITY) return
+    const left = oldest + this.#maxWait - now
+    this.#overdue = this.clock.setTimer(() => this.#refuseOverdue(), left)
   }
 }
 
-class PlaceInLine implements Waiting {
+class PlaceInLine implements Waiting, Waiter {
   readonly kind = 'waiting'
   readonly priority: number
   readonly since: number
   readonly #bulkhead: BulkheadPolicy
-  #waiter: Waiter | undefined
+  state: Waiter['state'] = 'new'
+  ticket: Ticket | undefined = undefined
   #done: ((refusal?: BulkheadFullError) => void) | undefined
 
   constructor(owner: BulkheadPolicy, priority: number, since: number) {
@@ -248,12 +248,16 @@ class PlaceInLine implements Waiting {
 
   begin(done: (refusal?: BulkheadFullError) => void): void {
     this.#done = done
-    this.#waiter = this.#bulkhead.join(this, done)
+    this.#bulkhead.join(this)
   }
 
   cancel(): void {
-    if (this.#waiter !== undefined) this.#bulkhead.quit(this, this.#waiter)
-    this.#waiter = undefined
+    this.#bulkhead.quit(this)
+  }
+
+  onGrant(): void {
+    this.#bulkhead.left()
+    this.#done?.()
   }
 
   refuse(error: BulkheadFullError): void {

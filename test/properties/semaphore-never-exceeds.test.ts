@@ -85,10 +85,13 @@ describe('a Semaphore', () => {
           waiters.push(undefined)
           if (semaphore.tryAcquire()) holding.add(who)
           else {
-            waiters[who] = semaphore.enqueue(() => {
+            const onGrant = (): void => {
               same(holding.has(who), false)
               holding.add(who)
-            }, priority)
+            }
+            const waiter: Waiter = { priority, state: 'new', ticket: undefined, onGrant }
+            waiters[who] = waiter
+            semaphore.enqueue(waiter)
           }
         }
         const leave = (who: number | undefined): void => {
