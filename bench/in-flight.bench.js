@@ -35,6 +35,8 @@ const caseOf = (shown, many, scope = (fn) => ({ fn })) => {
 }
 
 const room = 1_000_000
+/** Starting so many calls takes some peers seconds: nobody's timeout is to fire meanwhile. */
+const limit = 600_000
 
 /** @param {number} many */
 const bare = (many) => caseOf({ subject: 'bare', call: 'fn()' }, many)
@@ -42,7 +44,7 @@ const bare = (many) => caseOf({ subject: 'bare', call: 'fn()' }, many)
 /** @param {number} many */
 const opossumCase = (many) => {
   const { fn, settle } = pendingCalls()
-  const breaker = opossum.breakerWithFallback(fn, { capacity: room, timeout: 60_000 })
+  const breaker = opossum.breakerWithFallback(fn, { capacity: room, timeout: limit })
   return {
     subject: 'opossum',
     call: 'breaker.fire()',
@@ -60,11 +62,11 @@ const calls = (many) => [
   bare(many),
   caseOf({ subject: 'holdfast', call: policyCall }, many, (fn) => ({
     fn,
-    policy: holdfast.fivePolicies({ maxConcurrent: room }),
+    policy: holdfast.fivePolicies({ maxConcurrent: room, limit }),
   })),
   caseOf({ subject: 'cockatiel', variant: 'default wrap', call: policyCall }, many, (fn) => ({
     fn,
-    policy: cockatiel.fivePolicies({ maxConcurrent: room }),
+    policy: cockatiel.fivePolicies({ maxConcurrent: room, limit }),
   })),
   opossumCase(many),
 ]
@@ -72,7 +74,7 @@ const calls = (many) => [
 /** @param {number} many */
 const sharedSignal = (many) => {
   const { signal } = new AbortController()
-  const policy = () => holdfast.fivePolicies({ maxConcurrent: room })
+  const policy = () => holdfast.fivePolicies({ maxConcurrent: room, limit })
   const shown = { subject: 'cockatiel', variant: 'one signal', call: 'policy.execute(fn, signal)' }
   return [
     bare(many),
@@ -88,7 +90,7 @@ const sharedSignal = (many) => {
     caseOf(shown, many, (fn) => ({
       fn,
       signal,
-      policy: cockatiel.fivePolicies({ maxConcurrent: room }),
+      policy: cockatiel.fivePolicies({ maxConcurrent: room, limit }),
     })),
   ]
 }

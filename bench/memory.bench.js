@@ -4,6 +4,8 @@ import * as holdfast from './subjects/holdfast.js'
 import * as opossum from './subjects/opossum.js'
 
 const room = 1_000_000
+/** Starting so many calls takes some peers seconds: nobody's timeout is to fire meanwhile. */
+const limit = 600_000
 
 /**
  * Cockatiel starts a call in time that grows with the calls in flight (its timeouts listen on one
@@ -40,13 +42,13 @@ const caseOf = (subject, count, guarded, variant) => {
 
 /** @param {Parameters<typeof holdfast.fivePolicies>[0]} shape */
 const ours = (shape) => (/** @type {() => Promise<unknown>} */ fn) => {
-  const policy = holdfast.fivePolicies({ ...shape, maxConcurrent: room })
+  const policy = holdfast.fivePolicies({ ...shape, maxConcurrent: room, limit })
   return { start: () => policy.execute(fn) }
 }
 
 /** @param {Parameters<typeof cockatiel.fivePolicies>[0]} shape */
 const theirs = (shape) => (/** @type {() => Promise<unknown>} */ fn) => {
-  const policy = cockatiel.fivePolicies({ ...shape, maxConcurrent: room })
+  const policy = cockatiel.fivePolicies({ ...shape, maxConcurrent: room, limit })
   return { start: () => policy.execute(fn) }
 }
 
@@ -67,7 +69,7 @@ export const works = [
           'holdfast',
           count,
           (fn) => {
-            const policy = holdfast.fivePolicies({ maxConcurrent: room })
+            const policy = holdfast.fivePolicies({ maxConcurrent: room, limit })
             return {
               start: () =>
                 policy.execute((context) => {
@@ -86,7 +88,7 @@ export const works = [
           'cheapest options',
         ),
         caseOf('opossum', count, (fn) => {
-          const breaker = opossum.breakerWithFallback(fn, { capacity: room, timeout: 60_000 })
+          const breaker = opossum.breakerWithFallback(fn, { capacity: room, timeout: limit })
           return { start: () => breaker.fire(), close: () => breaker.shutdown() }
         }),
       ]

@@ -28,13 +28,18 @@ export const timeouts = {
  * @param {object} [shape]
  * @param {keyof typeof timeouts | false} [shape.timeout]
  * @param {number} [shape.maxConcurrent]
+ * @param {number} [shape.limit] Of the timeout, in ms.
  */
-export function fivePolicies({ timeout: way = 'default wrap', maxConcurrent = 10 } = {}) {
+export function fivePolicies({
+  timeout: way = 'default wrap',
+  maxConcurrent = 10,
+  limit = 2_000,
+} = {}) {
   const outer = [
     fallback(handleAll, 0),
     retry(handleAll, { maxAttempts: 3, backoff: new ExponentialBackoff() }),
     circuitBreaker(handleAll, { halfOpenAfter: 30_000, breaker: new ConsecutiveBreaker(5) }),
     bulkhead(maxConcurrent, 20),
   ]
-  return wrap(...outer, ...(way === false ? [] : [timeout(2_000, timeouts[way])]))
+  return wrap(...outer, ...(way === false ? [] : [timeout(limit, timeouts[way])]))
 }

@@ -10,14 +10,20 @@ export * from '../../dist/index.js'
  * @param {boolean} [shape.latency]
  * @param {boolean} [shape.limited] Whether there is a timeout.
  * @param {number} [shape.maxConcurrent]
+ * @param {number} [shape.limit] Of the timeout, in ms.
  */
-export function fivePolicies({ latency = false, limited = true, maxConcurrent = 10 } = {}) {
+export function fivePolicies({
+  latency = false,
+  limited = true,
+  maxConcurrent = 10,
+  limit = 2_000,
+} = {}) {
   return pipeline(
     { name: 'bench', latency },
     fallback(() => 0),
     retry({ maxRetries: 3 }),
     circuitBreaker({ failureThreshold: 5, resetTimeout: 30_000 }),
     bulkhead({ maxConcurrent, maxQueue: 20 }),
-    ...(limited ? [timeout(2_000)] : []),
+    ...(limited ? [timeout(limit)] : []),
   )
 }
