@@ -68,6 +68,7 @@ export function writeReadme(report) {
     begin,
     '',
     `Node.js ${report.node}, ${report.cpu}, ${report.date.slice(0, 10)}${report.quick ? ', QUICK RUN' : ''}.`,
+    `Versions: ${versions(report.rows).join(', ')}.`,
     '',
     markdownTable(report.rows),
     '',
@@ -77,4 +78,10 @@ export function writeReadme(report) {
     '',
   ].join('\n')
   writeFileSync(readme, `${text.slice(0, from)}${made}${text.slice(to)}`)
+}
+
+/** @param {import('./types.js').Row[]} rows */
+function versions(rows) {
+  const libraries = rows.filter(({ version }) => !version.startsWith('v'))
+  return [...new Set(libraries.map(({ subject, version }) => `${subject} ${version}`))]
 }
