@@ -23,7 +23,7 @@ export interface Clock {
    * Calls back after the current turn of the event loop, when I/O had its say.
    * Absent on a clock whose time is exact: there is nothing to wait for.
    */
-  defer?(callback: () => void): void
+  readonly defer?: ((callback: () => void) => void) | undefined
 }
 
 /** A callback that is still to come. Every method may be called at any time, any number of times. */
@@ -57,7 +57,9 @@ export const systemClock: Clock = {
   now: () => runtime.performance.now(),
   wallTime: () => Date.now(),
   setTimer: (callback, delay) => new SystemTimer(callback, checkDelay(delay)),
-  defer: (callback) => turnOf(runtime)(callback),
+  get defer() {
+    return isFaked() ? undefined : nextTurn
+  },
 }
 
 /**
@@ -104,6 +106,12 @@ interface Runtime extends TurnSource {
 
 const runtime = globalThis as unknown as Runtime
 const loadedTurn = turnOf(runtime)
+const { setTimeout: loadedTimeout, setImmediate: loadedImmediate } = runtime
+
+/** Fake timers stand still between steps: there are no turns to wait for, and time is exact. */
+function isFaked(): boolean {
+  return runtime.setTimeout !== loadedTimeout || runtime.setImmediate !== loadedImmediate
+}
 
 /** Longest delay the runtimes hold; beyond it they fire after 1 ms, which turns a wait into a flood. */
 const longestSleep = 2 ** 31 - 1

@@ -19,7 +19,6 @@ export class Deadlines implements TurnListener {
   readonly duration: number
   readonly #pulse: Pulse
   readonly #expire: (slot: number) => void
-  readonly #span: number
   #count = 0
   #turn = -1
   #timer: Timer | undefined
@@ -28,7 +27,6 @@ export class Deadlines implements TurnListener {
     this.duration = duration
     this.#pulse = pulse
     this.#expire = expire
-    this.#span = pulse.exact ? duration : duration + SLACK
   }
 
   grow(slots: number): void {
@@ -40,7 +38,8 @@ export class Deadlines implements TurnListener {
   begin(slot: number): void {
     if (this.duration === Number.POSITIVE_INFINITY) return
     const pulse = this.#pulse
-    this.due[slot] = pulse.now() + this.#span
+    const now = pulse.now()
+    this.due[slot] = now + (pulse.exact ? this.duration : this.duration + SLACK)
     this.#count++
     if (pulse.exact) this.#arm(this.duration)
     else if (this.#turn !== pulse.turn) {
@@ -57,7 +56,8 @@ export class Deadlines implements TurnListener {
 
   turnEnded(now: number, lag: number): void {
     if (this.#count === 0) return
-    if (lag > SLACK) this.#postpone(now - lag + this.#span, now + this.#span)
+    const span = this.duration + SLACK
+    if (lag > SLACK) this.#postpone(now - lag + span, now + span)
     this.#arm(this.duration)
   }
 
@@ -87,8 +87,9 @@ export class Deadlines implements TurnListener {
     // After a blocked loop timers run before the sockets are read: give an answer that is already
     // there one turn to arrive.
     const { clock } = this.#pulse
-    if (clock.defer === undefined) this.#sweep()
-    else clock.defer(this.#sweep)
+    const { defer } = clock
+    if (defer === undefined) this.#sweep()
+    else defer(this.#sweep)
   }
 
   readonly #sweep = (): void => {

@@ -173,7 +173,8 @@ export class Engine extends Flow {
   ): Promise<unknown> | undefined {
     if (report !== undefined) this.detour(flight).report = report
     if (options === undefined) return undefined
-    const { signal, deadline = Number.POSITIVE_INFINITY, priority } = options
+    const { signal, deadline = Number.POSITIVE_INFINITY, priority, args } = options
+    if (args !== undefined) flight.attempt = new Attempt(flight, flight.attempt.operation, args, 1)
     if (priority !== undefined) this.detour(flight).priority = priority
     if (signal !== undefined && !isSignal(signal)) {
       return this.#refuseBoarding(

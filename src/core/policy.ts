@@ -32,6 +32,8 @@ export interface ExecuteOptions {
   readonly deadline?: number | undefined
   /** Place in line of a bulkhead: larger is served first, whole number from -10 to 10. @default 0 */
   readonly priority?: number | undefined
+  /** What the call is about, for fallback steps and hooks: they find it in `context.args`. @default [] */
+  readonly args?: readonly unknown[] | undefined
 }
 
 /** An answer together with how it came about. */

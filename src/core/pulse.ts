@@ -13,7 +13,7 @@ export interface TurnListener {
 export class Pulse {
   readonly clock: Clock
   /** Without a `defer` there are no turns: time is read anew each time, and nothing is put off. */
-  readonly exact: boolean
+  exact: boolean
   /** Counts the turns in which somebody asked for the time. */
   turn = 0
   #now = 0
@@ -37,10 +37,12 @@ export class Pulse {
 
   #read(): number {
     this.#now = this.clock.now()
-    if (!this.exact) {
+    const { defer } = this.clock
+    this.exact = defer === undefined
+    if (defer !== undefined) {
       this.#fresh = true
       this.turn++
-      this.clock.defer?.(this.#end)
+      defer(this.#end)
     }
     return this.#now
   }

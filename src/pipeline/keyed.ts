@@ -114,7 +114,9 @@ class KeyedPolicies<P extends PolicyLike<unknown>> implements Keyed<P> {
   get(key: string): P {
     const usedAt = this.#clock.now()
     const entry = this.#entries.get(key)
-    if (entry !== undefined) {
+    const stale = entry !== undefined && usedAt - entry.usedAt >= this.#idleTime
+    if (stale && !isPinned(entry.policy)) this.#entries.delete(key)
+    else if (entry !== undefined) {
       entry.usedAt = usedAt
       this.#renew(key, entry)
       return entry.policy
