@@ -13,7 +13,7 @@
  */
 import { link } from './abort.ts'
 import { begin } from './begin.ts'
-import { stackless, TimeoutError } from './errors.ts'
+import { isResilienceError, RejectedError, stackless, TimeoutError } from './errors.ts'
 import { Attempt, Flight, type Report } from './flight.ts'
 import { Flow } from './flow.ts'
 import { ASKS, eras, type Gate, WATCHED } from './gate.ts'
@@ -30,6 +30,8 @@ const settled = Promise.resolve()
 const MAX_IDLE = 4_096
 
 export class Engine extends Flow {
+  /** What it calls is the inner half of a pipeline, whose refusals and limits are the pipeline's own. */
+  relays = false
   readonly #idle: Flight[] = []
   readonly #vacant: number[] = []
   readonly #unlimited = this.limits.every((limit) => limit === undefined)
@@ -120,7 +122,8 @@ export class Engine extends Flow {
   crashed(flight: Flight, error: unknown): unknown {
     if (flight.cutWith !== undefined) return this.#comeHome(flight)
     flight.lent = false
-    return this.conclude(flight, this.gates.length - 1, unsuccessful('failed', error))
+    const ending = this.relays ? relayed(error) : 'failed'
+    return this.conclude(flight, this.gates.length - 1, unsuccessful(ending, error))
   }
 
   /** The wait was over before: the call goes on from there, or has gone and only its work comes home. */
@@ -246,6 +249,12 @@ export class Engine extends Flow {
 }
 
 function ignore(): void {}
+
+function relayed(error: unknown): 'failed' | 'rejected' | 'timedOut' {
+  if (!isResilienceError(error)) return 'failed'
+  if (error instanceof RejectedError) return 'rejected'
+  return error instanceof TimeoutError ? 'timedOut' : 'failed'
+}
 
 function isSignal(value: unknown): value is AbortSignal {
   return typeof value === 'object' && value !== null && 'aborted' in value

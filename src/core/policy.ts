@@ -68,7 +68,7 @@ export interface Stats {
   readonly aborted: number
   /** Calls inside the policy at this moment. */
   readonly inFlight: number
-  /** Latency of the ended calls in ms, when it is measured; otherwise null. */
+  /** Latency of the ended calls in ms, with `latency: true` or while somebody listens; otherwise null. */
   readonly latency: LatencyStats | null
 }
 

@@ -18,7 +18,7 @@ export interface CommonOptions {
   readonly name?: string | undefined
   /** Where time comes from. @default systemClock */
   readonly clock?: Clock | undefined
-  /** Measures how long calls stay in this policy, exactly: two clock reads per call. @default false */
+  /** Measures how long calls stay in it, exactly: two clock reads per call. On while somebody listens. @default false */
   readonly latency?: boolean | undefined
 }
 
@@ -34,13 +34,15 @@ export abstract class StepPolicy<Alt = never> implements Policy<Alt>, Step {
   readonly clock: Clock
   readonly gate: Gate
   readonly emitter: Emitter = new Emitter()
-  readonly latency: Histogram | undefined
+  /** While somebody asked for it, or listens. */
+  latency: Histogram | undefined
   /** What the policy was made with, as it is told by `describe`. */
   readonly options: Readonly<Record<string, unknown>>
   /** What kind of policy it is, and its default name. */
   readonly kind: string
   /** What it does to a call, for whoever checks the order of a pipeline. */
   readonly traits: Traits = {}
+  readonly #measures: boolean
   #engine: Engine | undefined
 
   constructor(kind: string, options: CommonOptions, gate: Gate = new Gate()) {
@@ -48,7 +50,8 @@ export abstract class StepPolicy<Alt = never> implements Policy<Alt>, Step {
     this.name = options.name ?? kind
     this.clock = options.clock ?? systemClock
     this.gate = gate
-    this.latency = options.latency === true ? new Histogram() : undefined
+    this.#measures = options.latency === true
+    this.latency = this.#measures ? new Histogram() : undefined
     this.options = options as Readonly<Record<string, unknown>>
     gate.watch(this.latency !== undefined)
   }
@@ -74,7 +77,14 @@ export abstract class StepPolicy<Alt = never> implements Policy<Alt>, Step {
 
   subscribe(listener: Listener<HoldfastEvent>): () => void {
     this.engine.measureExactly()
-    return watchStep(this, listener)
+    this.latency ??= new Histogram()
+    const stop = watchStep(this, listener)
+    return () => {
+      stop()
+      if (this.emitter.observed || this.#measures) return
+      this.latency = undefined
+      this.gate.watch(false)
+    }
   }
 
   stats(): Stats {

@@ -109,6 +109,7 @@ class PipelinePolicy<Alt> extends StepPolicy<Alt> implements Pipeline<Alt> {
     this.#policies = policies
     this.#members = fusedSteps(policies)
     this.#foreign = foreignIn(this, policies)
+    this.engine.relays = this.#foreign !== undefined
     this.#all = policies.flatMap(allStepsOf)
     this.#findings = findingsIn(this.#all)
     this.#untold = this.#findings
@@ -211,7 +212,9 @@ function foreignIn(
   if (policy === undefined) return undefined
   const inside = policies.slice(at + 1)
   const engine = new Engine(owner.name, fusedSteps(inside), owner.clock, false, false)
-  return new Foreign(policy, engine, foreignIn(owner, inside))
+  const next = foreignIn(owner, inside)
+  engine.relays = next !== undefined
+  return new Foreign(policy, engine, next)
 }
 
 /** The steps up to the first policy of the user's own. */

@@ -26,8 +26,8 @@ export interface Timeout extends Policy {
  * `context.signal` is aborted with the same error. A function that ignores the signal goes on running:
  * its late answer is dropped, and a bulkhead keeps its slot until it has ended.
  *
- * The limit is never enforced early, and at most a few ms late. When the event loop was blocked past
- * it and the answer is already there, the answer wins.
+ * The limit is never enforced early, and about 10 ms late at most while the event loop is free. When the
+ * loop was blocked past it and the answer is already there, the answer wins.
  *
  * **Use it** around everything that leaves the process: innermost for each attempt, outermost in total.
  * **Not for** work on the processor: a busy event loop cannot be interrupted.

@@ -23,9 +23,15 @@ export type ScriptStep<T> =
   | 'ok'
   | 'fail'
   | 'hang'
-  | { readonly after?: number; readonly value: T }
+  | ValueStep<T>
   | { readonly after?: number; readonly error: unknown }
   | { readonly after: number }
+
+/** A step that gives a value of one's own. */
+type ValueStep<T> = { readonly after?: number; readonly value: T }
+
+/** A step that never gives any. */
+type FailStep = 'fail' | { readonly after?: number; readonly error: unknown }
 
 /** What a script needs besides its steps. */
 export interface ScriptedOptions {
@@ -69,6 +75,14 @@ export interface Scripted<T> {
  * operation.calls // => 2
  * ```
  */
+export function scripted<T>(
+  steps: readonly (ValueStep<T> | FailStep)[],
+  options?: ScriptedOptions,
+): Scripted<T>
+export function scripted<T = never>(
+  steps: readonly ScriptStep<T>[],
+  options?: ScriptedOptions,
+): Scripted<T | 'ok'>
 export function scripted<T = never>(
   steps: readonly ScriptStep<T>[],
   options: ScriptedOptions = {},

@@ -8,9 +8,10 @@ import { sources } from '../support/repository.ts'
 
 /**
  * One policy with what runs it: two thirds of this are the engine, the statistics, the errors, the
- * option checks and the clock, which every policy shares and which are paid for once.
+ * option checks and the clock, which every policy shares and which are paid for once. The largest is the
+ * circuit breaker, which brings both sliding windows along.
  */
-const policyCeiling = 12_500
+const policyCeiling = 15_000
 
 /** Everything behind the front door. */
 const rootCeiling = 24_000

@@ -16,7 +16,7 @@ import { type RandomSource, systemRandom } from '../../core/random.ts'
 import { type CommonOptions, commonChecks } from '../../core/step-policy.ts'
 import { createWindow, type WindowDescription } from '../../core/window.ts'
 
-/** `'metrics-only'` counts and never refuses; `'disabled'` does not even count. */
+/** `'metrics-only'` judges and never refuses; `'disabled'` does not judge at all. */
 export type CircuitBreakerMode = 'enabled' | 'metrics-only' | 'disabled'
 
 /** What a classifier may answer; undefined leaves it to the default. */
@@ -50,7 +50,7 @@ export interface CircuitBreakerOptions extends CommonOptions {
   readonly isFailure?: ((error: unknown) => Classification) | undefined
   /** Whether a result is a failure of the dependency. @default no result is */
   readonly isFailureResult?: ((result: unknown) => Classification) | undefined
-  /** Watch without refusing, or do nothing at all. @default 'enabled' */
+  /** Judge without refusing, or do not judge at all. @default 'enabled' */
   readonly mode?: CircuitBreakerMode | undefined
   /** Where chance comes from, for `rampUp`. @default Math.random */
   readonly random?: RandomSource | undefined

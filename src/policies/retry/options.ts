@@ -46,7 +46,7 @@ export interface RetryOptions extends CommonOptions {
   /** No retry begins when so much time has passed since the call began, in ms. @default Infinity */
   readonly maxElapsed?: number | undefined
   /** Whether a failure is worth another try; undefined leaves it to the default. */
-  readonly shouldRetry?: (error: unknown, info: RetryInfo) => boolean | undefined
+  readonly shouldRetry?: ((error: unknown, info: RetryInfo) => boolean | undefined) | undefined
   /** Whether a result is worth another try. @default no result is */
   readonly shouldRetryResult?: ((result: unknown, info: RetryInfo) => boolean) | undefined
   /** An allowance shared with other retries. */
