@@ -94,17 +94,16 @@ export class Deadlines implements TurnListener {
 
   readonly #sweep = (): void => {
     const now = this.#pulse.clock.now()
-    let next = Number.POSITIVE_INFINITY
-    const expired: number[] = []
+    // Asked for anew each time: an expiry may end other limits, and may make the array grow.
     for (let slot = 0; slot < this.due.length; slot++) {
-      const due = this.due[slot] as number
-      if (due <= now) expired.push(slot)
-      else if (due < next) next = due
+      if ((this.due[slot] as number) <= now) this.#expire(slot)
     }
-    for (const slot of expired) if ((this.due[slot] as number) <= now) this.#expire(slot)
-    if (this.#count > 0 && this.#timer === undefined && next !== Number.POSITIVE_INFINITY) {
-      this.#arm(Math.max(next - now, this.#grain))
-    }
+    if (this.#count === 0) return
+    // An expiry may have begun other limits, and with them a timer that is too late for the rest.
+    this.#timer?.cancel()
+    this.#timer = undefined
+    const next = this.due.reduce((least, one) => Math.min(least, one), Number.POSITIVE_INFINITY)
+    this.#arm(Math.max(next - now, this.#grain))
   }
 
   /** Looking through the array more often than this would cost more than it is worth. */

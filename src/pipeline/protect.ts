@@ -2,19 +2,27 @@
  * The same protection for class methods: one decorator for the standard and for the legacy convention.
  */
 import { show } from '../core/options.ts'
-import type { PolicyLike } from '../core/policy.ts'
+import type { AlternativeOf, PolicyLike } from '../core/policy.ts'
 
 type AsyncMethod = (this: never, ...args: never) => PromiseLike<unknown>
 
 /** Decorates a method that returns a promise; works with standard and with legacy decorators. */
-export interface MethodProtection {
-  <Method extends AsyncMethod>(method: Method, context: ClassMethodDecoratorContext): Method
+export interface MethodProtection<Alt = never> {
+  <Method extends AsyncMethod>(
+    method: Answering<Method, Alt>,
+    context: ClassMethodDecoratorContext,
+  ): Method
   <Method extends AsyncMethod>(
     target: object,
     key: string | symbol,
-    descriptor: TypedPropertyDescriptor<Method>,
+    descriptor: TypedPropertyDescriptor<Answering<Method, Alt>>,
   ): TypedPropertyDescriptor<Method>
 }
+
+/** The method, if its answers may be what the policy answers in its place; a decorator cannot widen it. */
+type Answering<Method extends AsyncMethod, Alt> = [Alt] extends [Awaited<ReturnType<Method>>]
+  ? Method
+  : never
 
 /**
  * Puts a method under a policy: `@protect(policy)`.
@@ -42,7 +50,9 @@ export interface MethodProtection {
  * await new Shop().product('42') // => 'product 42'
  * ```
  */
-export function protect(policy: PolicyLike<unknown>): MethodProtection {
+export function protect<P extends PolicyLike<unknown>>(
+  policy: P,
+): MethodProtection<AlternativeOf<P>> {
   if (typeof (policy as { execute?: unknown } | null | undefined)?.execute !== 'function') {
     throw new TypeError(`protect: policy must have an execute method, but was ${show(policy)}`)
   }
@@ -55,7 +65,7 @@ export function protect(policy: PolicyLike<unknown>): MethodProtection {
     if (typeof method !== 'function') throw notAMethod('no method', context as string)
     return { ...descriptor, value: protectMethod(policy, method as Method) }
   }
-  return decorate as MethodProtection
+  return decorate as MethodProtection<AlternativeOf<P>>
 }
 
 type Method = (this: unknown, ...args: unknown[]) => unknown
