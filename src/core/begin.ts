@@ -16,6 +16,19 @@ export function begin(
   }
 }
 
+/** Hangs handlers on a promise. A proxy of a promise looks plain and is not: its `then` throws. */
+export function hang(
+  work: Promise<unknown>,
+  ok: (value: unknown) => unknown,
+  er: (error: unknown) => unknown,
+): Promise<unknown> {
+  try {
+    return work.then(ok, er)
+  } catch (error) {
+    return Promise.reject(error).then(ok, er)
+  }
+}
+
 const { then } = Promise.prototype
 
 /** A `then` of its own, or of a subclass, may call back twice: only the plain class is trusted. */

@@ -12,7 +12,8 @@
  *   or fallback runs in the caller's async context.
  */
 import { link } from './abort.ts'
-import { begin } from './begin.ts'
+import { begin, hang } from './begin.ts'
+import { readCallOptions } from './call-options.ts'
 import { isResilienceError, RejectedError, stackless, TimeoutError } from './errors.ts'
 import { Attempt, Flight, type Report } from './flight.ts'
 import { Flow } from './flow.ts'
@@ -48,7 +49,7 @@ export class Engine extends Flow {
     flight.era = eras.now
     this.starts[flight.slot] = this.usesTime ? this.time() : UNTIMED
     if (options !== undefined || report !== undefined) {
-      const refused = this.#board(flight, options, report)
+      const refused = this.#tryBoard(flight, options, report)
       if (refused !== undefined) return refused
     }
     const { gates, limits } = this
@@ -71,16 +72,16 @@ export class Engine extends Flow {
     if (this.fenced) {
       const guard = new Promise(capture)
       attempt.cut = rejectNew
-      work.then(resolveNew, rejectNew)
+      hang(work, resolveNew, rejectNew)
       return guard.then(flight.ok, flight.er)
     }
     flight.lent = true
     const derived = this.#unlimited && flight.hub === undefined && flight.detour === undefined
-    if (derived || attempt.resolve !== undefined) return work.then(flight.ok, flight.er)
+    if (derived || attempt.resolve !== undefined) return hang(work, flight.ok, flight.er)
     const answer = new Promise(capture)
     attempt.resolve = resolveNew
     attempt.reject = rejectNew
-    work.then(flight.ok, flight.er)
+    hang(work, flight.ok, flight.er)
     return answer
   }
 
@@ -128,15 +129,12 @@ export class Engine extends Flow {
 
   /** The wait was over before: the call goes on from there, or has gone and only its work comes home. */
   #comeHome(flight: Flight): unknown {
-    if (!flight.lent) return this.cutOff(flight)
-    flight.lent = false
-    this.release(flight)
-    return undefined
+    return flight.lent ? undefined : this.cutOff(flight)
   }
 
   /** The function itself, while it was being called, had its caller's signal abort. */
   #cutAtOnce(flight: Flight, work: Promise<unknown>): Promise<unknown> {
-    work.then(ignore, ignore)
+    hang(work, ignore, ignore)
     this.strand(flight)
     const answer = this.defer(flight)
     this.cutOff(flight)
@@ -168,6 +166,19 @@ export class Engine extends Flow {
     return answer
   }
 
+  /** What a caller hands over may be anything, and have getters that throw. */
+  #tryBoard(
+    flight: Flight,
+    options: ExecuteOptions | undefined,
+    report: Report | undefined,
+  ): Promise<unknown> | undefined {
+    try {
+      return this.#board(flight, options, report)
+    } catch (error) {
+      return this.#refuseBoarding(flight, 'failed', error)
+    }
+  }
+
   /** Takes on what the call brings along; a promise if it must not even start. */
   #board(
     flight: Flight,
@@ -176,23 +187,9 @@ export class Engine extends Flow {
   ): Promise<unknown> | undefined {
     if (report !== undefined) this.detour(flight).report = report
     if (options === undefined) return undefined
-    const { signal, deadline = Number.POSITIVE_INFINITY, priority, args } = options
+    const { signal, deadline, priority, args } = readCallOptions(this.name, options)
     if (args !== undefined) flight.attempt = new Attempt(flight, flight.attempt.operation, args, 1)
     if (priority !== undefined) this.detour(flight).priority = priority
-    if (signal !== undefined && !isSignal(signal)) {
-      return this.#refuseBoarding(
-        flight,
-        'failed',
-        notA(this.name, 'signal', 'an AbortSignal', signal),
-      )
-    }
-    if (typeof deadline !== 'number' || Number.isNaN(deadline)) {
-      return this.#refuseBoarding(
-        flight,
-        'failed',
-        notA(this.name, 'deadline', 'a number', deadline),
-      )
-    }
     if (signal?.aborted) return this.#refuseBoarding(flight, 'aborted', signal.reason)
     if (deadline !== Number.POSITIVE_INFINITY) {
       const left = deadline - this.clock.now()
@@ -237,11 +234,12 @@ export class Engine extends Flow {
 
   protected release(flight: Flight): void {
     flight.clear()
-    // Its handlers still hang on a promise that has not settled: it comes back with that.
-    if (flight.lent) return
-    flight.cutWith = undefined
-    if (this.#idle.length < MAX_IDLE) this.#idle.push(flight)
-    else {
+    // One that is lent has its handlers on a promise that may never settle: it must not be used again,
+    // and goes with that promise.
+    if (!flight.lent && this.#idle.length < MAX_IDLE) {
+      flight.cutWith = undefined
+      this.#idle.push(flight)
+    } else {
       this.flights[flight.slot] = undefined
       this.#vacant.push(flight.slot)
     }
@@ -254,14 +252,6 @@ function relayed(error: unknown): 'failed' | 'rejected' | 'timedOut' {
   if (!isResilienceError(error)) return 'failed'
   if (error instanceof RejectedError) return 'rejected'
   return error instanceof TimeoutError ? 'timedOut' : 'failed'
-}
-
-function isSignal(value: unknown): value is AbortSignal {
-  return typeof value === 'object' && value !== null && 'aborted' in value
-}
-
-function notA(name: string, option: string, wanted: string, found: unknown): TypeError {
-  return new TypeError(`"${name}": ${option} must be ${wanted}, but was ${typeof found}`)
 }
 
 function notAFunction(name: string, found: unknown): TypeError {

@@ -123,6 +123,86 @@ export class BulkheadFullError extends RejectedError {
   }
 }
 
+/** The facts of a pool that could not lend. */
+export interface PoolFacts {
+  /** Resources that exist or are being made or destroyed. */
+  readonly total: number
+  readonly idle: number
+  /** Resources that are lent. */
+  readonly inUse: number
+  /** Acquires in line, this one left out. */
+  readonly waiting: number
+  /** How many resources there may be, those for bursts included. */
+  readonly limit: number
+}
+
+/** No resource of the pool became free in time. `cause` is the last failure of `create`, if it fails. */
+export class AcquireTimeoutError extends RejectedError {
+  override readonly name = 'AcquireTimeoutError'
+  readonly code = 'ERR_ACQUIRE_TIMEOUT'
+  /** How long it waited, in ms. */
+  readonly waited: number
+  /** Resources that existed or were being made or destroyed. */
+  readonly total: number
+  readonly idle: number
+  /** Resources that were lent. */
+  readonly inUse: number
+  /** Acquires that stood in line besides. */
+  readonly waiting: number
+
+  constructor(pool: string, waited: number, facts: PoolFacts, cause?: unknown) {
+    const why = cause === undefined ? '' : `; create fails: ${describeError(cause)}`
+    super(
+      pool,
+      `pool "${pool}": no resource within ${Math.round(waited)} ms (${showFacts(facts)})${why}; not called`,
+      cause,
+    )
+    this.waited = waited
+    this.total = facts.total
+    this.idle = facts.idle
+    this.inUse = facts.inUse
+    this.waiting = facts.waiting
+  }
+}
+
+/** All resources are in use and all places in the pool's line are taken. */
+export class PoolFullError extends RejectedError {
+  override readonly name = 'PoolFullError'
+  readonly code = 'ERR_POOL_FULL'
+  /** Resources that existed or were being made or destroyed. */
+  readonly total: number
+  /** Resources that were lent. */
+  readonly inUse: number
+  /** Acquires that stood in line. */
+  readonly waiting: number
+  readonly maxWaiting: number
+
+  constructor(pool: string, facts: PoolFacts, maxWaiting: number) {
+    super(
+      pool,
+      `pool "${pool}": no resource and no place in line (${showFacts(facts)}, ${maxWaiting} may wait); not called; shed load, or raise maxSize if the other side can take more`,
+    )
+    this.total = facts.total
+    this.inUse = facts.inUse
+    this.waiting = facts.waiting
+    this.maxWaiting = maxWaiting
+  }
+}
+
+/** The pool lends nothing any more: `drain()` or `close()` was called. */
+export class PoolClosedError extends RejectedError {
+  override readonly name = 'PoolClosedError'
+  readonly code = 'ERR_POOL_CLOSED'
+
+  constructor(pool: string) {
+    super(pool, `pool "${pool}" is closed or closing and lends nothing any more; not called`)
+  }
+}
+
+function showFacts({ total, idle, inUse, waiting, limit }: PoolFacts): string {
+  return `${total} of ${limit} open, ${idle} idle, ${inUse} in use, ${waiting} waiting`
+}
+
 /** Stopped waiting. The function may have been called and may still be running; its outcome is unknown. */
 export class TimeoutError extends ResilienceError {
   override readonly name = 'TimeoutError'

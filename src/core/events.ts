@@ -100,6 +100,19 @@ export interface Abandoned extends EventBase {
   readonly abandoned: number
 }
 
+/** Something happened to a resource of a pool. */
+export interface PoolChanged extends EventBase {
+  readonly type: 'pool'
+  /** What happened: `'leaked'` says that a loan lasts longer than `leakTimeout`. */
+  readonly change: 'created' | 'create-failed' | 'destroyed' | 'destroy-failed' | 'leaked'
+  /** Why it was destroyed, in words. */
+  readonly reason?: string
+  /** What a hook threw, or what the resource was broken by. */
+  readonly error?: unknown
+  /** Where the leaked resource was borrowed. */
+  readonly stack?: string
+}
+
 /** Something in the order of a pipeline cannot work or was probably not meant. */
 export interface Warned extends EventBase {
   readonly type: 'warning'
@@ -117,6 +130,7 @@ export type HoldfastEvent =
   | Rejected
   | FellBack
   | Abandoned
+  | PoolChanged
   | Warned
 
 /** Called with each event; what it returns or throws changes nothing. */

@@ -5,7 +5,7 @@
  * promise, whose handlers the call itself registered: whoever ends the wait, what follows runs in the
  * caller's own async context.
  */
-import { begin } from './begin.ts'
+import { begin, hang } from './begin.ts'
 import { stackless, TimeoutError } from './errors.ts'
 import type { Flight, Pilot, Wait } from './flight.ts'
 import { capture, rejectNew, resolveNew } from './handles.ts'
@@ -117,7 +117,7 @@ export abstract class Flow extends Walk implements Pilot {
     const work = begin(run, attempt)
     attempt.work = work
     const guard = new Promise(capture)
-    work.then(resolveNew, rejectNew)
+    hang(work, resolveNew, rejectNew)
     this.#await(flight, index, { for: 'alternative', index, source }, guard)
     this.#lookBeforeWaiting(flight)
   }

@@ -52,6 +52,8 @@ export interface Traits {
   readonly repeats?: {
     readonly calls: number
     readonly pauses: number | undefined
+    /** The same if a server asks for the longest pauses that are granted, in ms. */
+    readonly longestPauses: number | undefined
     readonly maxElapsed: number
   }
   /** Judges the dependency by the outcomes of its calls. */
@@ -60,6 +62,8 @@ export interface Traits {
   readonly holds?: { readonly maxWait: number }
   /** Ends a call after so long, in ms. */
   readonly limits?: number
+  /** Nobody knows what it does: it is the user's own. */
+  readonly unknown?: boolean
 }
 
 /** What a step may know of a call. */

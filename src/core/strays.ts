@@ -2,6 +2,7 @@
  * Work that goes on although nobody waits for it any more. A slot that follows the work is not free
  * before the last of it has ended.
  */
+import { hang } from './begin.ts'
 import type { StrayWork } from './step.ts'
 
 /** Work that goes on although its call has moved on. */
@@ -17,7 +18,7 @@ export class Stray {
       this.ended = true
       for (const callback of this.#callbacks) callback()
     }
-    work.then(end, end)
+    hang(work, end, end)
   }
 
   whenEnded(callback: () => void): void {

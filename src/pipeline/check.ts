@@ -2,7 +2,7 @@
  * What in the order of a pipeline cannot work, or was probably not meant; and its worst case.
  * Works on traits alone: it knows what policies do to a call, not which policies there are.
  */
-import type { Step } from '../core/step.ts'
+import type { Step, Traits } from '../core/step.ts'
 
 /** One thing that is probably wrong. `code` is stable. */
 export interface Finding {
@@ -119,7 +119,7 @@ function checkTimeout(outer: Step, inside: readonly Step[], report: Reporter): v
   }
   if (attempt === undefined) return
   // What a function of the user's own will say is not known: no finding on a guess.
-  const needed = worstCaseOf(inside, 0).longestTime ?? Number.POSITIVE_INFINITY
+  const needed = timeOf(inside.map((step) => step.traits)) ?? Number.POSITIVE_INFINITY
   const retry = inside[repeat] as Step
   if ((attempt.traits.limits as number) >= limits) {
     report(
@@ -140,23 +140,30 @@ function checkTimeout(outer: Step, inside: readonly Step[], report: Reporter): v
   }
 }
 
-/** Adds up, from the innermost policy outwards. */
-export function worstCaseOf(
-  steps: readonly Step[],
-  unknownPauses: number = Number.POSITIVE_INFINITY,
-): WorstCase {
-  let time = Number.POSITIVE_INFINITY
+/** Adds up, from the innermost policy outwards, at its worst. */
+export function worstCaseOf(traits: readonly Traits[]): WorstCase {
   let calls = 1
-  for (const { traits } of [...steps].reverse()) {
-    if (traits.repeats !== undefined) {
-      const { calls: attempts, pauses = unknownPauses, maxElapsed } = traits.repeats
-      calls *= attempts
-      time = Math.min(time * attempts + pauses, maxElapsed + time)
-    }
-    if (traits.holds !== undefined) time += traits.holds.maxWait
-    if (traits.limits !== undefined) time = Math.min(time, traits.limits)
+  for (const { repeats, unknown } of traits) {
+    calls *= unknown ? Number.POSITIVE_INFINITY : (repeats?.calls ?? 1)
   }
-  return { longestTime: orNull(time), mostCalls: orNull(calls) }
+  return { longestTime: timeOf(traits, 'at worst'), mostCalls: orNull(calls) }
+}
+
+/** The longest time to an answer, as planned by the policies or when everything asks for its longest. */
+function timeOf(traits: readonly Traits[], when?: 'at worst'): number | null {
+  let time = Number.POSITIVE_INFINITY
+  for (const { repeats, holds, limits, unknown } of [...traits].reverse()) {
+    if (unknown) time = Number.POSITIVE_INFINITY
+    if (repeats !== undefined) {
+      const pauses = when
+        ? (repeats.longestPauses ?? Number.POSITIVE_INFINITY)
+        : (repeats.pauses ?? 0)
+      time = Math.min(time * repeats.calls + pauses, repeats.maxElapsed + time)
+    }
+    if (holds !== undefined) time += holds.maxWait
+    if (limits !== undefined) time = Math.min(time, limits)
+  }
+  return orNull(time)
 }
 
 function orNull(value: number): number | null {

@@ -16,7 +16,7 @@ import type {
   Policy,
   PolicyLike,
 } from '../core/policy.ts'
-import type { Step } from '../core/step.ts'
+import type { Step, Traits } from '../core/step.ts'
 import { type CommonOptions, StepPolicy, watchStep, wrapWith } from '../core/step-policy.ts'
 import { type Finding, findingsIn, type WorstCase, worstCaseOf } from './check.ts'
 import { Foreign } from './foreign.ts'
@@ -183,7 +183,11 @@ class PipelinePolicy<Alt> extends StepPolicy<Alt> implements Pipeline<Alt> {
   }
 
   worstCase(): WorstCase {
-    return worstCaseOf(this.#all)
+    return worstCaseOf(this.#policies.flatMap(traitsOf))
+  }
+
+  get policies(): readonly PolicyLike<unknown>[] {
+    return this.#policies
   }
 
   /** Every step, also behind a policy of the user's own, the pipeline's own left out. */
@@ -200,6 +204,12 @@ class PipelinePolicy<Alt> extends StepPolicy<Alt> implements Pipeline<Alt> {
   #warning({ code, message }: Finding): Warned {
     return { type: 'warning', policy: this.name, at: this.clock.now(), code, message }
   }
+}
+
+/** What each policy does to a call; of one of the user's own nobody knows. */
+function traitsOf(policy: PolicyLike<unknown>): readonly Traits[] {
+  if (policy instanceof PipelinePolicy) return policy.policies.flatMap(traitsOf)
+  return policy instanceof StepPolicy ? [policy.traits] : [{ unknown: true }]
 }
 
 /** Halves a list of policies at the first that is the user's own; undefined if there is none. */

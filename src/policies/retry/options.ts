@@ -116,7 +116,7 @@ export function ownBackoff({ baseDelay, factor, maxDelay, jitter }: RetryOptions
  * All pauses together when chance is at its worst, in ms. Unknown for a function of the user's own, which
  * must not be asked before there is a retry.
  */
-export function longestPauses(backoff: Backoff, retries: number, cap: number): number | undefined {
+export function plannedPauses(backoff: Backoff, retries: number, cap: number): number | undefined {
   if (!('describe' in backoff)) return undefined
   if (retries > MOST_SUMMED) return Number.POSITIVE_INFINITY
   let sum = 0

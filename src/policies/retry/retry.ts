@@ -9,8 +9,8 @@ import { type RandomSource, systemRandom } from '../../core/random.ts'
 import type { Admission, CallView, Reaction, Traits, Visit } from '../../core/step.ts'
 import { StepPolicy } from '../../core/step-policy.ts'
 import {
-  longestPauses,
   ownBackoff,
+  plannedPauses,
   type RetryInfo,
   type RetryOptions,
   readRetryOptions,
@@ -102,8 +102,10 @@ class RetryPolicy extends StepPolicy implements Retry {
     if (beforeAttempt !== undefined) this.gate.limit = 0
     this.gate.ask(Boolean(afterAttempt ?? shouldRetryResult ?? budget))
     const { maxElapsed = Number.POSITIVE_INFINITY } = options
-    const pauses = longestPauses(this.backoff, this.maxRetries, this.#maxDelay)
-    this.traits = { repeats: { calls: this.maxRetries + 1, pauses, maxElapsed } }
+    const pauses = plannedPauses(this.backoff, this.maxRetries, this.#maxDelay)
+    const asked = this.maxRetries * this.#maxRetryAfter
+    const longestPauses = pauses === undefined ? undefined : Math.max(pauses, asked)
+    this.traits = { repeats: { calls: this.maxRetries + 1, pauses, longestPauses, maxElapsed } }
   }
 
   /** Only asked when there is a hook to call before the first attempt. */

@@ -1,0 +1,43 @@
+/**
+ * What a caller may hand over with one call, checked: it comes from code that nobody compiled against us,
+ * and a wrong value must become a rejection that says so.
+ */
+import type { ExecuteOptions } from './policy.ts'
+
+/** What a call brings along. */
+export interface CallOptions {
+  readonly signal: AbortSignal | undefined
+  /** In ms of the clock; `Infinity` for none. */
+  readonly deadline: number
+  readonly priority: number | undefined
+  readonly args: readonly unknown[] | undefined
+}
+
+/**
+ * Reads each option once.
+ *
+ * @throws TypeError for a value of the wrong kind, naming it; and whatever a getter throws.
+ */
+export function readCallOptions(name: string, options: ExecuteOptions): CallOptions {
+  if (typeof options !== 'object' || options === null) {
+    throw notA(name, 'options', 'an object', options)
+  }
+  const { signal, deadline = Number.POSITIVE_INFINITY, priority, args } = options
+  if (signal !== undefined && !isSignal(signal))
+    throw notA(name, 'signal', 'an AbortSignal', signal)
+  if (typeof deadline !== 'number' || Number.isNaN(deadline)) {
+    throw notA(name, 'deadline', 'a number', deadline)
+  }
+  if (args !== undefined && !Array.isArray(args)) throw notA(name, 'args', 'a list', args)
+  return { signal, deadline, priority, args }
+}
+
+function isSignal(value: unknown): value is AbortSignal {
+  if (typeof value !== 'object' || value === null || !('aborted' in value)) return false
+  return typeof (value as { addEventListener?: unknown }).addEventListener === 'function'
+}
+
+function notA(name: string, option: string, wanted: string, found: unknown): TypeError {
+  const was = found === null ? 'null' : typeof found
+  return new TypeError(`"${name}": ${option} must be ${wanted}, but was ${was}`)
+}
