@@ -106,7 +106,8 @@ describe('a policy of the user', () => {
     ])
     expect(told).toEqual(['inside retry', 'p call'])
     expect(calls.check()).toEqual([])
-    expect(calls.worstCase().mostCalls).toBe(2)
+    // How often a policy of one's own calls is nobody's knowledge but its own.
+    expect(calls.worstCase()).toEqual({ longestTime: null, mostCalls: null })
   })
 
   it('takes part in nested pipelines, of which it may be the whole', async () => {

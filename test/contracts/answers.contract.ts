@@ -51,11 +51,33 @@ export function answersAsTheFunctionDoes(make: Make): void {
         const policy = make(virtualClock())
 
         const { error } = await caught(policy.execute(operation as never))
+        const detailed = await caught(policy.executeDetailed(operation as never))
 
         expect(error).toBeInstanceOf(TypeError)
+        expect(detailed.error).toBeInstanceOf(TypeError)
         expect(await policy.execute(() => 'fine')).toBe('fine')
       },
     )
+
+    it('rejects, rather than throws, when its options are none or bite', async () => {
+      const policy = make(virtualClock())
+      const bite = new Error('hands off')
+      const biting = {
+        get signal(): AbortSignal {
+          throw bite
+        },
+      }
+      let calls = 0
+
+      expect((await caught(policy.execute(() => calls++, null as never))).error).toBeInstanceOf(
+        TypeError,
+      )
+      expect((await caught(policy.execute(() => calls++, biting))).error).toBe(bite)
+
+      expect(calls).toBe(0)
+      expect(await policy.execute(() => 'fine')).toBe('fine')
+      expect(policy.stats().inFlight).toBe(0)
+    })
 
     it('keeps a hundred interleaved calls apart', async () => {
       const clock = virtualClock()

@@ -62,6 +62,13 @@ export function tellsTheFunction(make: Make): void {
       expect(seen.remaining).toBe(seen.deadline - 500)
     })
 
+    it('the arguments that its caller brought along', async () => {
+      const policy = make(virtualClock())
+      const args = ['kelp', 3]
+
+      expect(await policy.execute((context) => context.args, { args })).toEqual(args)
+    })
+
     it('the deadline of its caller, and that it comes nearer', async () => {
       const clock = virtualClock({ start: 500 })
       const policy = make(clock)
