@@ -59,11 +59,11 @@ describe('a call through an Engine', () => {
 
   it.each([
     [{ signal: {} }, 'signal must be an AbortSignal, but was object'],
-    [{ signal: null }, 'signal must be an AbortSignal, but was object'],
+    [{ signal: null }, 'signal must be an AbortSignal, but was null'],
     [{ signal: 'abort' }, 'signal must be an AbortSignal, but was string'],
     [{ deadline: '5' }, 'deadline must be a number, but was string'],
     [{ deadline: Number.NaN }, 'deadline must be a number, but was number'],
-    [{ deadline: null }, 'deadline must be a number, but was object'],
+    [{ deadline: null }, 'deadline must be a number, but was null'],
   ])('is refused with %o', async (options, message) => {
     const one = step('one')
     let called = false

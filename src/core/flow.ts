@@ -46,10 +46,11 @@ export abstract class Flow extends Walk implements Pilot {
   }
 
   /** A limit or the caller ends the wait. Decided here; what follows runs in the call's own context. */
-  protected interrupt(flight: Flight, at: number, outcome: Outcome): void {
+  protected interrupt(flight: Flight, at: number, outcome: Outcome, tell?: () => void): void {
     if (flight.cutWith !== undefined) return
     flight.cutWith = outcome
     flight.cutAt = at
+    tell?.()
     const { attempt, detour } = flight
     const { cut } = attempt
     const deadline = this.deadlineOf(flight)
@@ -189,16 +190,13 @@ export abstract class Flow extends Walk implements Pilot {
 
   /** The limit of the step at `index` was reached. */
   protected expire(flight: Flight, index: number): void {
-    const step = this.steps[index] as Step
-    const duration = step.duration as number
-    if (flight.cutWith !== undefined) return
-    const error = stackless(() => new TimeoutError(step.name, duration))
+    const { name: policy, duration = 0, emitter, clock } = this.steps[index] as Step
     const { name: pipeline } = this
-    this.interrupt(flight, index, unsuccessful('timedOut', error))
-    if (step.emitter.observed) {
-      const at = step.clock.now()
-      step.emitter.emit({ type: 'timeout', policy: step.name, pipeline, at, duration })
-    }
+    const error = stackless(() => new TimeoutError(policy, duration))
+    this.interrupt(flight, index, unsuccessful('timedOut', error), () => {
+      if (!emitter.observed) return
+      emitter.emit({ type: 'timeout', policy, pipeline, at: clock.now(), duration })
+    })
   }
 
   aborted(flight: Flight, reason: unknown): void {
