@@ -54,10 +54,10 @@ export class Deadlines implements TurnListener {
     if (--this.#count === 0 && this.#timer !== undefined) this.#rest()
   }
 
-  turnEnded(now: number, lag: number): void {
+  turnEnded(began: number, now: number): void {
     if (this.#count === 0) return
     const span = this.duration + SLACK
-    if (lag > SLACK) this.#postpone(now - lag + span, now + span)
+    if (now - began > SLACK) this.#postpone(began + span, now + span)
     this.#arm(this.duration)
   }
 

@@ -42,6 +42,7 @@ export class Engine extends Flow {
     options?: ExecuteOptions,
     args: readonly unknown[] = NO_ARGS,
     report?: Report,
+    parent?: Attempt,
   ): Promise<unknown> {
     if (typeof operation !== 'function') return Promise.reject(notAFunction(this.name, operation))
     const flight = this.#idle.pop() ?? this.#create()
@@ -49,7 +50,7 @@ export class Engine extends Flow {
     flight.era = eras.now
     this.starts[flight.slot] = this.usesTime ? this.time() : UNTIMED
     if (options !== undefined || report !== undefined) {
-      const refused = this.#tryBoard(flight, options, report)
+      const refused = this.#tryBoard(flight, options, report, parent)
       if (refused !== undefined) return refused
     }
     const { gates, limits } = this
@@ -66,8 +67,9 @@ export class Engine extends Flow {
     const { attempt } = flight
     flight.calls = attempt.attempt
     const work = begin(attempt.operation, attempt)
-    if (this.followsWork) attempt.work = work
-    if (flight.detour !== undefined) flight.detour.running = true
+    const { detour } = flight
+    if (this.followsWork || detour?.parent !== undefined) attempt.work = work
+    if (detour !== undefined) detour.running = true
     if (flight.cutWith !== undefined) return this.#cutAtOnce(flight, work)
     if (this.fenced) {
       const guard = new Promise(capture)
@@ -76,7 +78,7 @@ export class Engine extends Flow {
       return guard.then(flight.ok, flight.er)
     }
     flight.lent = true
-    const derived = this.#unlimited && flight.hub === undefined && flight.detour === undefined
+    const derived = this.#unlimited && flight.hub === undefined && detour === undefined
     if (derived || attempt.resolve !== undefined) return hang(work, flight.ok, flight.er)
     const answer = new Promise(capture)
     attempt.resolve = resolveNew
@@ -171,9 +173,10 @@ export class Engine extends Flow {
     flight: Flight,
     options: ExecuteOptions | undefined,
     report: Report | undefined,
+    parent: Attempt | undefined,
   ): Promise<unknown> | undefined {
     try {
-      return this.#board(flight, options, report)
+      return this.#board(flight, options, report, parent)
     } catch (error) {
       return this.#refuseBoarding(flight, 'failed', error)
     }
@@ -184,10 +187,13 @@ export class Engine extends Flow {
     flight: Flight,
     options: ExecuteOptions | undefined,
     report: Report | undefined,
+    parent: Attempt | undefined,
   ): Promise<unknown> | undefined {
     if (report !== undefined) this.detour(flight).report = report
     if (options === undefined) return undefined
     const { signal, deadline, priority, args } = readCallOptions(this.name, options)
+    const outer = options instanceof Attempt ? options : parent
+    if (outer !== undefined) this.detour(flight).parent = outer
     if (args !== undefined) flight.attempt = new Attempt(flight, flight.attempt.operation, args, 1)
     if (priority !== undefined) this.detour(flight).priority = priority
     if (signal?.aborted) return this.#refuseBoarding(flight, 'aborted', signal.reason)

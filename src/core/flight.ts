@@ -18,6 +18,7 @@ export interface Pilot {
   crashed(flight: Flight, error: unknown): unknown
   aborted(flight: Flight, reason: unknown): void
   deadlineOf(flight: Flight): number
+  adopt(flight: Flight, work: Promise<unknown>): void
   elapsed(flight: Flight): number
   now(): number
 }
@@ -154,7 +155,13 @@ export class Attempt implements Context {
     return Math.max(0, this.deadline - this.flight.pilot.now())
   }
 
-  /** Tells the function that nobody waits any more. */
+  /** What there is to log of it. */
+  toJSON(): Record<string, unknown> {
+    const { attempt, deadline, remaining, args } = this
+    return { attempt, deadline, remaining, args }
+  }
+
+  /** @internal Tells the function that nobody waits any more. */
   end(reason: unknown, deadline: number): void {
     this.over = { reason, deadline }
     this.controller?.abort(reason)
@@ -190,6 +197,8 @@ export class Detour {
   deadline: number = Number.POSITIVE_INFINITY
   limit: Timer | undefined = undefined
   priority: number | undefined = undefined
+  /** The attempt of an outer call that this call is a part of: it must know of work that goes on. */
+  parent: Attempt | undefined = undefined
   report: Report | undefined = undefined
 
   constructor(depth: number) {

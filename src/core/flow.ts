@@ -14,6 +14,9 @@ import type { Admission, Reaction, Step, Waiting } from './step.ts'
 import { Stray } from './strays.ts'
 import { Walk } from './walk.ts'
 
+/** After so many calls without a pause the event loop gets a turn: an abort must be able to arrive. */
+const BREATH = 64
+
 export abstract class Flow extends Walk implements Pilot {
   /** Calls the function. Returns the answer, for a caller that does not have one yet. */
   protected abstract launch(flight: Flight): unknown
@@ -83,6 +86,11 @@ export abstract class Flow extends Walk implements Pilot {
     return this.conclude(flight, at, outcome)
   }
 
+  protected cutBefore(flight: Flight, index: number): void {
+    this.detour(flight).depth = index - 1
+    this.cutOff(flight)
+  }
+
   protected follow(
     flight: Flight,
     index: number,
@@ -98,7 +106,8 @@ export abstract class Flow extends Walk implements Pilot {
       this.proceed(flight, index + 1)
     }
     // After a refusal nothing has been awaited yet: without a pause of its own this would recurse.
-    if (delay <= 0 && outcome.ending !== 'rejected') return again()
+    const breathes = flight.calls % BREATH === 0
+    if (delay <= 0 && outcome.ending !== 'rejected' && !breathes) return again()
     this.#pause(flight, { for: 'pause', index, again }, delay)
   }
 
@@ -106,8 +115,10 @@ export abstract class Flow extends Walk implements Pilot {
     const guard = new Promise(capture)
     const wake = resolveNew
     this.#await(flight, wait.index, wait, guard)
-    if (delay > 0)
-      wait.timer = (this.steps[wait.index] as Step).clock.setTimer(() => wake(undefined), delay)
+    const { clock } = this.steps[wait.index] as Step
+    const { defer } = clock
+    if (delay > 0) wait.timer = clock.setTimer(() => wake(undefined), delay)
+    else if (defer !== undefined && flight.calls % BREATH === 0) defer(() => wake(undefined))
     else wake(undefined)
     this.#lookBeforeWaiting(flight)
   }
@@ -182,10 +193,18 @@ export abstract class Flow extends Walk implements Pilot {
   /** The function still runs although nobody waits: slots that follow the work must know. */
   protected strand(flight: Flight): void {
     const { work } = flight.attempt
-    if (!this.followsWork || work === undefined) return
-    const detour = this.detour(flight)
-    detour.strays ??= []
-    detour.strays.push(new Stray(work, this.gates.length))
+    if (work !== undefined) this.adopt(flight, work)
+  }
+
+  /** Notes a stray, here and wherever this call is a part of another. */
+  adopt(flight: Flight, work: Promise<unknown>): void {
+    if (this.followsWork) {
+      const detour = this.detour(flight)
+      detour.strays ??= []
+      detour.strays.push(new Stray(work, this.gates.length))
+    }
+    const parent = flight.detour?.parent
+    if (parent?.flight.attempt === parent) parent?.flight.pilot.adopt(parent.flight, work)
   }
 
   /** The limit of the step at `index` was reached. */

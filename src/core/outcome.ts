@@ -76,7 +76,10 @@ function isProgrammingError(error: Error): boolean {
   // fetch reports a refused or broken connection as a TypeError: in undici the cause has a code,
   // in browsers and Deno there is nothing but a message that is theirs alone.
   const cause = error.cause as { code?: unknown } | undefined
-  if (typeof cause === 'object' && cause !== null && cause.code !== undefined) return false
+  if (typeof cause === 'object' && cause !== null) {
+    // A wrong URL or method fails in the same way, without a code or with one that says so.
+    return typeof cause.code !== 'string' || cause.code.startsWith('ERR_INVALID')
+  }
   return !(error instanceof TypeError && FETCH_MESSAGES.test(error.message))
 }
 

@@ -45,7 +45,7 @@ describe('a Pulse', () => {
     expect([third, pulse.turn]).toEqual([140, 2])
   })
 
-  it('tells at the end of a turn when it was and how long it took, once', () => {
+  it('tells at the end of a turn when it began and when it ended, once', () => {
     const clock = turningClock()
     const pulse = new Pulse(clock)
     const heard: unknown[] = []
@@ -59,8 +59,8 @@ describe('a Pulse', () => {
 
     clock.end()
     expect(heard).toEqual([
-      [175, 75],
-      [175, 75],
+      [100, 175],
+      [100, 175],
     ])
     pulse.now()
     clock.end()

@@ -6,8 +6,8 @@ import type { Clock } from './clock.ts'
 
 /** Something that took times in this turn and wants to know how the turn ended. */
 export interface TurnListener {
-  /** `now` is the end of the turn; `lag` is how long the turn took, in ms. */
-  turnEnded(now: number, lag: number): void
+  /** `began` is the time that the turn was stamped with, `now` its end. */
+  turnEnded(began: number, now: number): void
 }
 
 export class Pulse {
@@ -53,7 +53,7 @@ export class Pulse {
     const listeners = this.#listeners
     this.#listeners = []
     const now = this.clock.now()
-    for (const listener of listeners) listener.turnEnded(now, now - this.#now)
+    for (const listener of listeners) listener.turnEnded(this.#now, now)
   }
 }
 

@@ -287,7 +287,13 @@ describe('describe', () => {
       options: {
         failureRate: 0.5,
         window: { type: 'count', size: 20 },
+        minimumCalls: 10,
         resetTimeout: 'function growing',
+        maxRetryAfter: 300_000,
+        trialTimeout: 30_000,
+        halfOpenCalls: 1,
+        rampUp: 0,
+        mode: 'enabled',
         isFailure: 'function isFailure',
       },
     })
@@ -302,6 +308,7 @@ describe('describe', () => {
 
     expect(options).toEqual({
       maxRetries: 'Infinity',
+      maxRetryAfter: 30_000,
       backoff: { type: 'constant', delay: 5, jitter: 'none' },
     })
   })

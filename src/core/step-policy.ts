@@ -36,7 +36,7 @@ export abstract class StepPolicy<Alt = never> implements Policy<Alt>, Step {
   readonly emitter: Emitter = new Emitter()
   /** While somebody asked for it, or listens. */
   latency: Histogram | undefined
-  /** What the policy was made with, as it is told by `describe`. */
+  /** What is in force, defaults included, as it is told by `describe`. */
   readonly options: Readonly<Record<string, unknown>>
   /** What kind of policy it is, and its default name. */
   readonly kind: string
@@ -45,14 +45,19 @@ export abstract class StepPolicy<Alt = never> implements Policy<Alt>, Step {
   readonly #measures: boolean
   #engine: Engine | undefined
 
-  constructor(kind: string, options: CommonOptions, gate: Gate = new Gate()) {
+  constructor(
+    kind: string,
+    options: CommonOptions,
+    gate: Gate = new Gate(),
+    defaults: Readonly<Record<string, unknown>> = {},
+  ) {
     this.kind = kind
     this.name = options.name ?? kind
     this.clock = options.clock ?? systemClock
     this.gate = gate
     this.#measures = options.latency === true
     this.latency = this.#measures ? new Histogram() : undefined
-    this.options = options as Readonly<Record<string, unknown>>
+    this.options = { ...defaults, ...options }
     gate.watch(this.latency !== undefined)
   }
 

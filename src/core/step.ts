@@ -23,8 +23,10 @@ export interface Step {
 
   /** Limits the time of everything inside it, in ms. */
   readonly duration?: number
-  /** Wants to know when calls began. */
+  /** Wants to know when calls began, to the turn of the event loop. */
   readonly usesTime?: boolean
+  /** To the point: it judges by how long calls took. */
+  readonly needsExactTime?: boolean
   /** Its slot follows the work: it wants to know of work that goes on after the caller has gone. */
   readonly followsWork?: boolean
 

@@ -45,7 +45,6 @@ export abstract class Track {
     this.steps = steps
     this.gates = steps.map((step) => step.gate)
     this.clock = clock
-    this.exact = exact
     this.#whole = whole
     this.#pulse = pulseOf(clock)
     this.limits = steps.map((step, index) =>
@@ -55,7 +54,8 @@ export abstract class Track {
             this.expire(this.flights[slot] as Flight, index)
           }),
     )
-    this.usesTime = exact || steps.some((step) => step.usesTime || step.duration !== undefined)
+    this.exact = exact || steps.some((step) => step.needsExactTime)
+    this.usesTime = this.exact || steps.some((step) => step.usesTime || step.duration !== undefined)
     this.followsWork = steps.some((step) => step.followsWork)
     this.fenced = steps.some(
       (step, index) => step.duration !== undefined && this.decides(-1, index),
@@ -120,8 +120,10 @@ export abstract class Track {
     const tells = index === 0 && this.#whole && emitter.observed
     if (latency === undefined && !tells) return
     const at = this.clock.now()
+    // Somebody began to listen: what is under way was not timed, what comes will be.
+    if (!this.exact) this.measureExactly()
     const duration = since === UNTIMED ? 0 : Math.max(0, at - since)
-    latency?.record(duration)
+    if (since !== UNTIMED) latency?.record(duration)
     if (!tells) return
     const { name: pipeline } = this
     const call = { type: 'call', policy, pipeline, at, ending, duration } as const

@@ -22,10 +22,13 @@ export abstract class Walk extends Track {
     reaction: Exclude<Reaction, { kind: 'fail' }>,
     outcome: Outcome,
   ): void
+  /** The caller aborted before the step at `index` was entered. */
+  protected abstract cutBefore(flight: Flight, index: number): void
   protected abstract release(flight: Flight): void
 
   /** The step at `index` has not admitted the call. */
   protected refuse(flight: Flight, index: number, error: unknown): void {
+    if (flight.cutWith !== undefined) return this.cutBefore(flight, index)
     this.noteRefusal(flight, index, error)
     this.pass(flight, index - 1, unsuccessful('rejected', error))
   }
@@ -84,10 +87,12 @@ export abstract class Walk extends Track {
   /** Answers the caller: by its promise, or through the handler that it hangs on. */
   protected finish(flight: Flight, outcome: Outcome): unknown {
     const { resolve, reject } = flight.attempt
+    // A hook that was called on the way out may have had the caller abort.
+    const answer = flight.cutWith ?? outcome
     this.release(flight)
-    if (resolve === undefined) return unwrap(outcome)
-    if (outcome.ending === 'succeeded') resolve(outcome.value)
-    else reject?.(outcome.error)
+    if (resolve === undefined) return unwrap(answer)
+    if (answer.ending === 'succeeded') resolve(answer.value)
+    else reject?.(answer.error)
     return undefined
   }
 

@@ -27,7 +27,9 @@ export type FindingCode =
 
 /** The most that one call can cost, by the policies alone; what fallback steps take is not in it. */
 export interface WorstCase {
-  /** Longest time to an answer, in ms; null if nothing bounds it. */
+  /** Longest time to an answer by the policies' own plan, in ms; null if nothing bounds it. */
+  readonly plannedTime: number | null
+  /** The same when a server asks for the longest pauses that are granted (Retry-After). */
   readonly longestTime: number | null
   /** Most calls of the function for one call of the pipeline; null if nothing bounds them. */
   readonly mostCalls: number | null
@@ -117,7 +119,7 @@ function checkTimeout(outer: Step, inside: readonly Step[], report: Reporter): v
     }
     return
   }
-  if (attempt === undefined) return
+  if (attempt === undefined) return checkPauses(outer, inside[repeat] as Step, limits, report)
   // What a function of the user's own will say is not known: no finding on a guess.
   const needed = timeOf(inside.map((step) => step.traits)) ?? Number.POSITIVE_INFINITY
   const retry = inside[repeat] as Step
@@ -140,13 +142,26 @@ function checkTimeout(outer: Step, inside: readonly Step[], report: Reporter): v
   }
 }
 
+/** Without a limit for each attempt only the pauses are known. */
+function checkPauses(outer: Step, retry: Step, limit: number, report: Reporter): void {
+  const pauses = retry.traits.repeats?.pauses ?? 0
+  if (pauses < limit) return
+  report(
+    'timeout-shorter-than-retries',
+    `"${outer.name}" of ${limit} ms cannot fit the pauses of "${retry.name}" alone, up to ${Math.ceil(pauses)} ms: its last attempts are never made; plan fewer or shorter ones, or lengthen the total`,
+    outer,
+    retry,
+  )
+}
+
 /** Adds up, from the innermost policy outwards, at its worst. */
 export function worstCaseOf(traits: readonly Traits[]): WorstCase {
   let calls = 1
   for (const { repeats, unknown } of traits) {
     calls *= unknown ? Number.POSITIVE_INFINITY : (repeats?.calls ?? 1)
   }
-  return { longestTime: timeOf(traits, 'at worst'), mostCalls: orNull(calls) }
+  const longestTime = timeOf(traits, 'at worst')
+  return { plannedTime: timeOf(traits), longestTime, mostCalls: orNull(calls) }
 }
 
 /** The longest time to an answer, as planned by the policies or when everything asks for its longest. */

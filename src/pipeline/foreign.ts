@@ -3,7 +3,7 @@
  * inside it goes on in an engine of its own.
  */
 import type { Engine } from '../core/engine.ts'
-import type { Report } from '../core/flight.ts'
+import { Attempt, type Report } from '../core/flight.ts'
 import type { Context, ExecuteOptions, Operation, PolicyLike } from '../core/policy.ts'
 
 export class Foreign {
@@ -23,16 +23,21 @@ export class Foreign {
     report: Report | undefined,
   ): Promise<unknown> {
     const { signal, deadline } = outer
+    const parent = outer instanceof Attempt ? outer : (outer as InnerContext).attemptInside
     const within: Report | undefined = report && { source: 'primary', errors: [] }
     const inside = (given?: ExecuteOptions): Promise<T> => {
       // A policy of another library may hand over nothing, or a signal alone.
-      const inherited = { signal: given?.signal ?? signal, deadline: given?.deadline ?? deadline }
+      const inherited = {
+        signal: given?.signal ?? signal,
+        deadline: given?.deadline ?? deadline,
+        priority: given?.priority ?? parent.flight.priority,
+      }
       const goOn: Operation<unknown> = (inner) => {
-        const context = new InnerContext(outer, inner)
+        const context = new InnerContext(outer, inner as Attempt)
         const next = this.#next
         return next === undefined ? operation(context) : next.execute(operation, context, within)
       }
-      return this.#engine.execute(goOn, inherited, outer.args, within) as Promise<T>
+      return this.#engine.execute(goOn, inherited, outer.args, within, parent) as Promise<T>
     }
     try {
       const value = await this.#policy.execute(inside, { signal, deadline })
@@ -56,11 +61,16 @@ function tell(report: Report | undefined, within: Report | undefined): void {
 /** The context of a call inside a foreign policy: limits from within, counts and arguments from without. */
 class InnerContext implements Context {
   readonly #outer: Context
-  readonly #inner: Context
+  readonly #inner: Attempt
 
-  constructor(outer: Context, inner: Context) {
+  constructor(outer: Context, inner: Attempt) {
     this.#outer = outer
     this.#inner = inner
+  }
+
+  /** The attempt that it stands for. */
+  get attemptInside(): Attempt {
+    return this.#inner
   }
 
   get signal(): AbortSignal {

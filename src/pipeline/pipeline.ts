@@ -111,7 +111,7 @@ class PipelinePolicy<Alt> extends StepPolicy<Alt> implements Pipeline<Alt> {
     this.#foreign = foreignIn(this, policies)
     this.engine.relays = this.#foreign !== undefined
     this.#all = policies.flatMap(allStepsOf)
-    this.#findings = findingsIn(this.#all)
+    this.#findings = [...findingsIn(this.#all), ...twiceIn(policies)]
     this.#untold = this.#findings
     const [finding] = this.#findings
     if (options.strict && finding !== undefined) throw orderError(this.name, this.#findings)
@@ -173,7 +173,7 @@ class PipelinePolicy<Alt> extends StepPolicy<Alt> implements Pipeline<Alt> {
       (policy): Description =>
         policy instanceof StepPolicy
           ? policy.describe()
-          : { policy: 'custom', name: policy.name ?? 'custom', options: {} },
+          : { policy: 'custom', name: nameOf(policy), options: {} },
     )
     return { ...super.describe(), policies }
   }
@@ -204,6 +204,21 @@ class PipelinePolicy<Alt> extends StepPolicy<Alt> implements Pipeline<Alt> {
   #warning({ code, message }: Finding): Warned {
     return { type: 'warning', policy: this.name, at: this.clock.now(), code, message }
   }
+}
+
+/** A policy of the user's own that stands twice; of those that can be fused, the steps tell. */
+function twiceIn(policies: readonly PolicyLike<unknown>[]): Finding[] {
+  const twice = policies.filter((policy, index) => policies.indexOf(policy) < index)
+  const names = twice.filter((policy) => stepsOf(policy) === undefined).map(nameOf)
+  return names.map((name) => ({
+    code: 'same-instance-twice',
+    message: `"${name}" stands in this pipeline twice: each call passes it twice; use it once`,
+    policies: [name],
+  }))
+}
+
+function nameOf(policy: PolicyLike<unknown>): string {
+  return policy.name ?? 'custom'
 }
 
 /** What each policy does to a call; of one of the user's own nobody knows. */

@@ -18,7 +18,7 @@ import {
 } from '../core/options.ts'
 import type { Outcome } from '../core/outcome.ts'
 import type { Policy, Stats } from '../core/policy.ts'
-import { pulseOf } from '../core/pulse.ts'
+import { pulseOf, type TurnListener } from '../core/pulse.ts'
 import type { Ticket } from '../core/queue.ts'
 import { Semaphore, type Waiter } from '../core/semaphore.ts'
 import type { Admission, CallView, Exit, StrayWork, Traits, Waiting } from '../core/step.ts'
@@ -98,7 +98,14 @@ const checks = {
   priority: optional(anyOf(count(-10, 10), fn)),
 }
 
-class BulkheadPolicy extends StepPolicy implements Bulkhead {
+const DEFAULTS = {
+  maxQueue: 0,
+  maxWait: 30_000,
+  abandonAfter: Number.POSITIVE_INFINITY,
+  priority: 0,
+} as const
+
+class BulkheadPolicy extends StepPolicy implements Bulkhead, TurnListener {
   readonly followsWork = true
   override readonly traits: Traits
   readonly #slots: Semaphore
@@ -108,27 +115,42 @@ class BulkheadPolicy extends StepPolicy implements Bulkhead {
   readonly #priority: BulkheadOptions['priority']
   #overdue: Timer | undefined
   #abandoned = 0
+  #turn = -1
 
   constructor(options: BulkheadOptions) {
     const slots = new Semaphore(options.maxConcurrent)
-    super('bulkhead', options, slots.gate)
+    super('bulkhead', options, slots.gate, DEFAULTS)
     this.#slots = slots
-    this.#maxQueue = options.maxQueue ?? 0
-    this.#maxWait = options.maxWait ?? 30_000
-    this.#abandonAfter = options.abandonAfter ?? Number.POSITIVE_INFINITY
-    this.#priority = options.priority ?? 0
+    this.#maxQueue = options.maxQueue ?? DEFAULTS.maxQueue
+    this.#maxWait = options.maxWait ?? DEFAULTS.maxWait
+    this.#abandonAfter = options.abandonAfter ?? DEFAULTS.abandonAfter
+    this.#priority = options.priority ?? DEFAULTS.priority
     this.traits = { holds: { maxWait: this.#maxQueue > 0 ? this.#maxWait : 0 } }
   }
 
   admit(call: CallView): Admission {
     if (this.#slots.queued >= this.#maxQueue) return this.#full(0)
-    return new PlaceInLine(this, priorityOf(call, this.#priority), pulseOf(this.clock).now())
+    return new PlaceInLine(this, priorityOf(call, this.#priority))
   }
 
   /** @internal Used by a place in line. */
   join(place: PlaceInLine): void {
+    const pulse = pulseOf(this.clock)
+    place.since = pulse.now()
+    if (this.#turn !== pulse.turn) {
+      this.#turn = pulse.turn
+      pulse.atTurnEnd(this)
+    }
     this.#slots.enqueue(place)
     if (this.#overdue === undefined) this.#watchLine()
+  }
+
+  /** Nobody waited during a turn that was busy with something else. */
+  turnEnded(began: number, now: number): void {
+    for (const waiter of this.#slots.line) {
+      const place = waiter as PlaceInLine
+      if (place.since === began) place.since = now
+    }
   }
 
   /** @internal Used by a place in line. */
@@ -234,16 +256,15 @@ class BulkheadPolicy extends StepPolicy implements Bulkhead {
 class PlaceInLine implements Waiting, Waiter {
   readonly kind = 'waiting'
   readonly priority: number
-  readonly since: number
+  since = 0
   readonly #bulkhead: BulkheadPolicy
   state: Waiter['state'] = 'new'
   ticket: Ticket | undefined = undefined
   #done: ((refusal?: BulkheadFullError) => void) | undefined
 
-  constructor(owner: BulkheadPolicy, priority: number, since: number) {
+  constructor(owner: BulkheadPolicy, priority: number) {
     this.#bulkhead = owner
     this.priority = priority
-    this.since = since
   }
 
   begin(done: (refusal?: BulkheadFullError) => void): void {

@@ -107,7 +107,7 @@ describe('a policy of the user', () => {
     expect(told).toEqual(['inside retry', 'p call'])
     expect(calls.check()).toEqual([])
     // How often a policy of one's own calls is nobody's knowledge but its own.
-    expect(calls.worstCase()).toEqual({ longestTime: null, mostCalls: null })
+    expect(calls.worstCase()).toMatchObject({ longestTime: null, mostCalls: null })
   })
 
   it('takes part in nested pipelines, of which it may be the whole', async () => {

@@ -13,6 +13,7 @@ import type { CircuitBreaker, CircuitBreakerStats, CircuitState } from './contra
 import {
   type CircuitBreakerMode,
   type CircuitBreakerOptions,
+  defaultsOf,
   letsThrough,
   readBreakerOptions,
   resetTimeoutOf,
@@ -63,7 +64,7 @@ export function circuitBreaker(options: CircuitBreakerOptions = {}): CircuitBrea
 }
 
 class CircuitBreakerPolicy extends StepPolicy implements CircuitBreaker {
-  readonly usesTime: boolean
+  readonly needsExactTime: boolean
   override readonly traits: Traits = { judges: true }
   readonly #options: CircuitBreakerOptions
   readonly #rules: TripRules
@@ -73,16 +74,15 @@ class CircuitBreakerPolicy extends StepPolicy implements CircuitBreaker {
   #openings = 0
   #opened = 0
   #ignored = 0
-  /** Calls of earlier eras that have not come back. */
-  #late = 0
+  #late = 0 // Calls of earlier eras that have not come back.
 
   constructor(options: CircuitBreakerOptions) {
-    super('circuitBreaker', options)
+    super('circuitBreaker', options, undefined, defaultsOf(options))
     this.#options = options
     this.#rules = new TripRules(options)
     this.#pulse = pulseOf(this.clock)
     this.#mode = options.mode ?? 'enabled'
-    this.usesTime = options.slowCallDuration !== undefined
+    this.needsExactTime = options.slowCallDuration !== undefined
     this.#setGate()
   }
 
@@ -208,7 +208,7 @@ class CircuitBreakerPolicy extends StepPolicy implements CircuitBreaker {
 
   #judge(verdict: 'success' | 'failure', cause: unknown, since: number): void {
     const { slowCallDuration } = this.#options
-    const now = this.#pulse.now()
+    const now = this.needsExactTime ? this.clock.now() : this.#pulse.now()
     const slow = slowCallDuration !== undefined && now - since >= slowCallDuration
     const reason = this.#rules.record(verdict === 'failure', slow, now)
     if (reason !== undefined && this.#mode === 'enabled') this.#open(reason, cause)

@@ -14,7 +14,7 @@ import {
 } from '../../core/options.ts'
 import { type RandomSource, systemRandom } from '../../core/random.ts'
 import { type CommonOptions, commonChecks } from '../../core/step-policy.ts'
-import { createWindow, type WindowDescription } from '../../core/window.ts'
+import { countWindow, createWindow, type WindowDescription } from '../../core/window.ts'
 
 /** `'metrics-only'` judges and never refuses; `'disabled'` does not judge at all. */
 export type CircuitBreakerMode = 'enabled' | 'metrics-only' | 'disabled'
@@ -55,6 +55,22 @@ export interface CircuitBreakerOptions extends CommonOptions {
   /** Where chance comes from, for `rampUp`. @default Math.random */
   readonly random?: RandomSource | undefined
 }
+
+/** What is in force where nothing was said, for whoever reads a description. */
+export function defaultsOf({
+  failureRate,
+  slowCallRate,
+  window,
+}: CircuitBreakerOptions): Record<string, unknown> {
+  const hasRate = failureRate !== undefined || slowCallRate !== undefined
+  const size = window?.type === 'count' ? window.size : 10
+  const rules = hasRate
+    ? { window: countWindow(100), minimumCalls: Math.min(10, size) }
+    : { failureThreshold: 5 }
+  return { ...rules, ...TIMES, halfOpenCalls: 1, rampUp: 0, mode: 'enabled' }
+}
+
+const TIMES = { resetTimeout: 30_000, maxRetryAfter: 300_000, trialTimeout: 30_000 }
 
 /** Checks the options and what they say together. */
 export function readBreakerOptions(options: CircuitBreakerOptions): CircuitBreakerOptions {

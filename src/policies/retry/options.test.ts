@@ -9,7 +9,14 @@ const read = (options: object): unknown => readRetryOptions(options)
 describe('the options of a retry', () => {
   it('may be left out altogether', () => {
     expect(read({})).toEqual({})
-    expect(retry().describe()).toEqual({ policy: 'retry', name: 'retry', options: {} })
+    expect(retry().describe().options).toEqual({
+      maxRetries: 3,
+      baseDelay: 1_000,
+      factor: 2,
+      maxDelay: 30_000,
+      jitter: 0.2,
+      maxRetryAfter: 30_000,
+    })
   })
 
   it('may all be given, at the edges of their ranges', () => {

@@ -107,6 +107,15 @@ const checks = {
   random: optional(fn),
 }
 
+/** What is in force where nothing was said, for whoever reads a description. */
+export function defaultsOf({ maxDelay = 30_000, backoff }: RetryOptions): Record<string, unknown> {
+  const shape =
+    backoff === undefined
+      ? { baseDelay: Math.min(1_000, maxDelay), factor: 2, maxDelay, jitter: 0.2 }
+      : {}
+  return { maxRetries: 3, ...shape, maxRetryAfter: maxDelay }
+}
+
 /** The backoff that the options describe. */
 export function ownBackoff({ baseDelay, factor, maxDelay, jitter }: RetryOptions): Backoff {
   return exponential({ baseDelay, factor, maxDelay, jitter })

@@ -36,6 +36,8 @@ export interface RetryBudget {
   /** Takes the right to retry once; false when the budget is used up. */
   tryWithdraw(): boolean
   stats(): RetryBudgetStats
+  /** Its options, as plain JSON; a budget of one's own may leave it out. */
+  describe?(): Readonly<Record<string, number>>
 }
 
 /**
@@ -88,6 +90,7 @@ export function retryBudget(options: RetryBudgetOptions = {}): RetryBudget {
       return true
     },
     stats: () => ({ ...count(), refused }),
+    describe: () => ({ ratio, minPerSecond, window }),
   }
 }
 

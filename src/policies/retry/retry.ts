@@ -9,6 +9,7 @@ import { type RandomSource, systemRandom } from '../../core/random.ts'
 import type { Admission, CallView, Reaction, Traits, Visit } from '../../core/step.ts'
 import { StepPolicy } from '../../core/step-policy.ts'
 import {
+  defaultsOf,
   ownBackoff,
   plannedPauses,
   type RetryInfo,
@@ -90,7 +91,7 @@ class RetryPolicy extends StepPolicy implements Retry {
   }
 
   constructor(options: RetryOptions) {
-    super('retry', options)
+    super('retry', options, undefined, defaultsOf(options))
     this.#options = options
     this.maxRetries = options.maxRetries ?? 3
     this.backoff = options.backoff ?? ownBackoff(options)
