@@ -218,13 +218,10 @@ describe('what it tells', () => {
       { run: fromReplica },
       fails.bind(undefined),
       (() => fails)(),
-      {
-        name: '',
-        run: (
-          () => () =>
-            'answer'
-        )(),
-      },
+      (
+        () => () =>
+          'answer'
+      )(),
     )
     const sources: string[] = []
     policy.subscribe((event) => {
