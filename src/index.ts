@@ -117,3 +117,24 @@ export {
   retryBudget,
 } from './policies/retry/retry-budget.ts'
 export { type Timeout, type TimeoutOptions, timeout } from './policies/timeout.ts'
+// Many at a time: lists, streams, addresses, ad-hoc work.
+export { type Fetch, type FetchAllOptions, fetchAll } from './resources/concurrency/fetch-all.ts'
+export { iterateConcurrent } from './resources/concurrency/iterate.ts'
+export {
+  type Limiter,
+  type LimiterStats,
+  type LimitOptions,
+  limiter,
+} from './resources/concurrency/limiter.ts'
+export { mapConcurrent } from './resources/concurrency/map.ts'
+export type {
+  AnyPolicy,
+  ConcurrencyOptions,
+  ItemContext,
+  IterateOptions,
+  MapOptions,
+  MapProgress,
+  Mapper,
+  MapReport,
+} from './resources/concurrency/options.ts'
+export type { Items } from './resources/concurrency/run.ts'

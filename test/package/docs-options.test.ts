@@ -113,7 +113,7 @@ interface Found {
 
 function interfacesIn(text: string): [string, Found][] {
   const declaration =
-    /^export interface (\w+)(?:<[^>]*>)?(?: extends (\w+)(?:<[^>]*>)?)? \{\n([\s\S]*?)^\}/gm
+    /^export interface (\w+)(?:<[^>]*>)?(?:\s+extends (\w+)(?:<[^>]*>)?)? \{\n([\s\S]*?)^\}/gm
   return [...text.matchAll(declaration)].map(([, name = '', parent, body = '']) => {
     const option = /(?:\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\n)?^ {2}readonly (\w+)(\?)?:/gm
     const options = [...body.matchAll(option)].map(([, comment = '', key = '', optional]) => {

@@ -1,0 +1,274 @@
+/**
+ * Lanes: each holds one permit and takes one item after the other, so that a million items cost no more
+ * memory than those under way, and a result that is there costs one `await`.
+ *
+ * One recruiter per run waits for permits and starts lanes. It is an async function of the submitter's
+ * own, so every item runs in the submitter's context, whoever freed the slot.
+ */
+import { type Linked, link, type SignalHub, unlink } from '../../core/abort.ts'
+import { harmless, quiet } from '../../core/events.ts'
+import { show } from '../../core/options.ts'
+import { Item, PolicyItem, type Watcher } from './item.ts'
+import { slotsOf } from './limiter.ts'
+import type { AnyPolicy, ConcurrencyOptions, MapProgress, Mapper } from './options.ts'
+import { Place, Slots } from './slots.ts'
+
+/** Items that have a finite or endless number, now or later. */
+export type Items<T> = Iterable<T> | AsyncIterable<T>
+
+export abstract class Run implements Linked, Watcher {
+  started = 0
+  running = 0
+  ended = 0
+  failures = 0
+  /** Nothing new is started any more: stopped, or all done. */
+  over = false
+  reason: unknown = undefined
+  protected readonly slots: Slots
+  readonly #items: Items<unknown>
+  readonly #fn: Mapper<unknown, unknown>
+  readonly #policy: AnyPolicy | undefined
+  readonly #signal: AbortSignal | undefined
+  readonly #onProgress: ((progress: MapProgress) => unknown) | undefined
+  readonly #watched = new Set<Item>()
+  #policySignal: AbortController | undefined
+  #source: Iterator<unknown> | AsyncIterator<unknown> | undefined
+  #isAsync = false
+  /** The input has no more. */
+  #exhausted = false
+  /** Of the recruiter, while it waits for a permit. */
+  #place: Place | undefined
+  /** Ends the recruiter's wait for room. */
+  #wake: (() => void) | undefined
+
+  hub: SignalHub | undefined = undefined
+  previous: Linked | undefined = undefined
+  next: Linked | undefined = undefined
+
+  constructor(
+    items: Items<unknown>,
+    fn: Mapper<never, unknown>,
+    options: ConcurrencyOptions<AnyPolicy>,
+  ) {
+    const { concurrency = 16, policy, signal, onProgress } = options
+    this.slots = slotsOf(concurrency) ?? new Slots(concurrency as number)
+    this.#items = items
+    this.#fn = fn as Mapper<unknown, unknown>
+    this.#policy = policy
+    this.#signal = signal
+    this.#onProgress = onProgress
+  }
+
+  /** An item gave its result. */
+  protected abstract succeeded(index: number, value: unknown): void
+  /** An item failed. May stop the run. */
+  protected abstract failed(index: number, error: unknown): void
+  /** Every item has ended. */
+  protected abstract finished(): void
+  /** The run has stopped early, for `this.reason`. */
+  protected abstract stopped(): void
+
+  /** Whether one more may be started, as far as its taker is concerned. */
+  protected hasRoom(): boolean {
+    return true
+  }
+
+  /** A result that came after the end; nobody will get it. */
+  protected late(_value: unknown): void {}
+
+  begin(): void {
+    const signal = this.#signal
+    if (signal?.aborted) return this.stop(signal.reason)
+    try {
+      this.#open()
+    } catch (error) {
+      return this.stop(error)
+    }
+    if (signal?.aborted) return this.stop(signal.reason)
+    if (signal !== undefined) link(signal, this)
+    this.#recruit()
+  }
+
+  /** Starts nothing any more, tells whoever still runs, and lets go of everything. */
+  stop(reason: unknown): void {
+    if (this.over) return
+    this.over = true
+    this.reason = reason
+    this.#letGo()
+    if (!this.#exhausted) this.#close()
+    this.stopped()
+    this.#policySignal?.abort(reason)
+    for (const item of this.#watched) item.end(reason)
+    this.#watched.clear()
+  }
+
+  onAbort(reason: unknown): void {
+    this.stop(reason)
+  }
+
+  /** There may be room again. */
+  protected roomMade(): void {
+    this.#wake?.()
+  }
+
+  protected get progress(): MapProgress {
+    const { ended: done, failures: failed, running } = this
+    return { done, failed, running, total: sizeOf(this.#items) }
+  }
+
+  /** An item whose signal was read wants to know of the end. */
+  watch(item: Item): void {
+    this.#watched.add(item)
+  }
+
+  #open(): void {
+    const items = this.#items as Partial<AsyncIterable<unknown> & Iterable<unknown>>
+    const async = items?.[Symbol.asyncIterator]
+    const open = async ?? items?.[Symbol.iterator]
+    if (typeof open !== 'function') {
+      throw new TypeError(`mapConcurrent: items must be iterable, but were ${show(items)}`)
+    }
+    this.#isAsync = async !== undefined && async !== null
+    this.#source = (open as () => Iterator<unknown>).call(items)
+  }
+
+  async #recruit(): Promise<void> {
+    while (this.#goesOn) {
+      if (!this.hasRoom()) {
+        await this.#waitForRoom()
+        continue
+      }
+      // Read before a permit is taken: a slow input must not hold what others share.
+      const step = this.#isAsync ? await this.#read() : undefined
+      if (!this.#goesOn) return
+      if (!this.slots.tryAcquire() && !(await this.#waitInLine())) return
+      this.#lane(step)
+    }
+  }
+
+  get #goesOn(): boolean {
+    return !(this.over || this.#exhausted)
+  }
+
+  /** False if the place was given up meanwhile. */
+  async #waitInLine(): Promise<boolean> {
+    let place: Place | undefined
+    await new Promise<void>((resolve) => {
+      place = new Place(resolve)
+      this.#place = place
+      this.slots.enqueue(place)
+    })
+    this.#place = undefined
+    return place?.state === 'granted'
+  }
+
+  #waitForRoom(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve
+    })
+  }
+
+  async #lane(first: IteratorResult<unknown> | undefined): Promise<void> {
+    for (let step = first ?? this.#take(); step !== undefined; step = this.#take()) {
+      const item = new Item(this, this.started++)
+      this.running++
+      try {
+        const value = await this.#call(step.value, item)
+        this.#end(item)
+        if (this.over) this.late(value)
+        else this.succeeded(item.index, value)
+      } catch (error) {
+        this.#end(item)
+        this.failures++
+        if (!this.over) this.failed(item.index, error)
+      }
+      if (this.#onProgress !== undefined && !this.over) harmless(this.#onProgress, this.progress)
+      if (this.#isAsync || this.slots.isWanted(this.#place === undefined ? 0 : 1)) break
+    }
+    this.slots.release()
+    this.#lookDone()
+  }
+
+  #end(item: Item): void {
+    this.running--
+    this.ended++
+    if (item.controller !== undefined) this.#watched.delete(item)
+  }
+
+  #call(value: unknown, item: Item): unknown {
+    const policy = this.#policy
+    if (policy === undefined) return this.#fn(value, item)
+    this.#policySignal ??= new AbortController()
+    const { signal } = this.#policySignal
+    return policy.execute((inner) => this.#fn(value, new PolicyItem(item.index, inner, signal)), {
+      signal,
+      args: [value],
+    })
+  }
+
+  /** The next item of an input that has it at once. */
+  #take(): IteratorResult<unknown> | undefined {
+    if (!this.#goesOn || !this.hasRoom()) return undefined
+    try {
+      const step = (this.#source as Iterator<unknown>).next()
+      if (step.done !== true) return step
+    } catch (error) {
+      return void this.#broken(error)
+    }
+    this.#exhausted = true
+    this.#leaveLine()
+    return undefined
+  }
+
+  async #read(): Promise<IteratorResult<unknown> | undefined> {
+    try {
+      const step = await (this.#source as AsyncIterator<unknown>).next()
+      if (step.done !== true) return step
+      this.#exhausted = true
+      this.#lookDone()
+    } catch (error) {
+      this.#broken(error)
+    }
+    return undefined
+  }
+
+  /** An input that threw has closed itself. */
+  #broken(error: unknown): void {
+    this.#exhausted = true
+    this.stop(error)
+  }
+
+  #lookDone(): void {
+    if (this.over || !this.#exhausted || this.running > 0) return
+    this.over = true
+    this.#letGo()
+    this.finished()
+  }
+
+  #letGo(): void {
+    unlink(this)
+    this.#leaveLine()
+    this.#wake?.()
+  }
+
+  /** A permit that was granted and not yet taken is given back. */
+  #leaveLine(): void {
+    if (this.#place !== undefined) this.slots.abandon(this.#place)
+  }
+
+  /** Not awaited: an input may take for ever to close. */
+  #close(): void {
+    const source = this.#source
+    try {
+      quiet(source?.return?.())
+    } catch {
+      // What it stopped for is what the caller needs to hear.
+    }
+  }
+}
+
+function sizeOf(items: unknown): number | undefined {
+  const { length, size } = items as { length?: unknown; size?: unknown }
+  if (Array.isArray(items)) return length as number
+  return items instanceof Set || items instanceof Map ? (size as number) : undefined
+}
