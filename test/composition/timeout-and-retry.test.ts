@@ -1,4 +1,4 @@
-import { pipeline, retry, timeout } from 'holdfast'
+import { circuitBreaker, pipeline, retry, timeout } from 'holdfast'
 import { scripted, virtualClock } from 'holdfast/testing'
 import { describe, expect, it } from 'vitest'
 import { watch } from '../support/calls.ts'
@@ -114,5 +114,37 @@ describe('timeout inside a retry', () => {
       duration: 100 + 10 + 20,
       errors: [expect.objectContaining({ code: 'ERR_TIMEOUT' }), new Error('scripted failure #2')],
     })
+  })
+})
+
+describe('timeout around a circuit breaker', () => {
+  it('is a failure of the dependency when nothing stands between them', async () => {
+    const clock = virtualClock()
+    const breaker = circuitBreaker({ failureThreshold: 2, clock })
+    const calls = pipeline({ name: 'p', clock }, timeout({ duration: 50, clock }), breaker)
+    for (let call = 0; call < 2; call++) {
+      const end = watch(calls.execute(scripted(['hang'])))
+      await clock.advance(50)
+      expect(end).toMatchObject({ reason: { code: 'ERR_TIMEOUT' } })
+    }
+
+    expect(breaker.stats()).toMatchObject({ state: 'open', timedOut: 2 })
+  })
+
+  it('is none when it cuts a retry short: the last attempt may just have begun', async () => {
+    const clock = virtualClock()
+    const breaker = circuitBreaker({ failureThreshold: 2, clock })
+    const calls = pipeline(
+      { name: 'p', clock },
+      timeout({ duration: 50, clock }),
+      retry({ baseDelay: 49, jitter: 'none', clock }),
+      breaker,
+    )
+    const end = watch(calls.execute(scripted(['fail', 'hang'])))
+    await clock.advance(50)
+
+    expect(end).toMatchObject({ reason: { code: 'ERR_TIMEOUT' } })
+    expect(breaker.stats()).toMatchObject({ state: 'closed', consecutiveFailures: 1, inFlight: 0 })
+    expect(breaker.stats().ignored).toBe(1)
   })
 })

@@ -77,6 +77,20 @@ describe('CB16 a state forced by hand is overridden', () => {
     expect(breaker.state).toBe('closed')
   })
 
+  it('tells of no change when it is forced into the state in which it is', () => {
+    const breaker = circuitBreaker()
+    const told: string[] = []
+    breaker.subscribe((event) => event.type === 'state-change' && told.push(event.to))
+
+    breaker.close()
+    breaker.isolate()
+    breaker.isolate()
+    breaker.reset()
+    breaker.reset()
+
+    expect(told).toEqual(['isolated', 'closed'])
+  })
+
   it('refuses a mode that does not exist', () => {
     const breaker = circuitBreaker()
 

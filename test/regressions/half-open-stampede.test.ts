@@ -63,6 +63,30 @@ describe('CB1 everybody runs when the circuit turns half-open', () => {
     expect(most).toBe(1)
   })
 
+  it('lets no more run than are still wanted after some have succeeded', async () => {
+    const { breaker } = await halfOpenCircuit({ halfOpenCalls: 3 })
+    await breaker.execute(() => 'one')
+    await breaker.execute(() => 'two')
+    const last = gate<string>()
+    let entered = 0
+
+    const calls = times(5, () =>
+      watch(
+        breaker.execute(() => {
+          entered++
+          return last.promise
+        }),
+      ),
+    )
+    await quiet()
+
+    expect(entered).toBe(1)
+    expect(calls.filter(({ status }) => status === 'rejected')).toHaveLength(4)
+    last.open('three')
+    await quiet()
+    expect(breaker.state).toBe('closed')
+  })
+
   it('touches the dependency never while open', async () => {
     const { breaker, clock } = await openCircuit()
     let entered = 0

@@ -183,6 +183,20 @@ describe('OB8 observing slows or breaks the work', () => {
     ])
   })
 
+  it('tells a timeout before what follows from it, also without anything to retry', async () => {
+    const clock = virtualClock()
+    const breaker = circuitBreaker({ failureThreshold: 1, clock })
+    const limit = timeout({ duration: 50, clock })
+    const calls = pipeline({ name: 'p', clock }, breaker, limit)
+    const told: string[] = []
+    calls.subscribe(({ type }) => told.push(type))
+    const call = caught(calls.execute(hangs))
+    await clock.advance(50)
+    await call
+
+    expect(told).toEqual(['timeout', 'state-change', 'call'])
+  })
+
   it('tells a shared policy’s facts to each pipeline that they concern, and only to those', async () => {
     const clock = virtualClock()
     const shared = retry({ name: 'shared', maxRetries: 1, baseDelay: 0, clock })

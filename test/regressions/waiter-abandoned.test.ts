@@ -102,6 +102,28 @@ describe('BH1 a waiter aborts or times out', () => {
     await expectFreeSlots(slots, 1)
   })
 
+  it('gives the slot on when its caller aborts between the grant and the start', async () => {
+    const { slots, held, holder } = taken()
+    const controller = new AbortController()
+    const operation = scripted(['ok'])
+    const doomed = watch(slots.execute(operation, { signal: controller.signal }))
+    const next = watch(slots.execute(() => 'next'))
+    await quiet()
+
+    // The grant is made now; the call itself starts in its own context, a little later.
+    slots.resize(2)
+    controller.abort('enough')
+    await quiet()
+
+    expect(doomed).toEqual({ status: 'rejected', reason: 'enough' })
+    expect(next).toEqual({ status: 'fulfilled', value: 'next' })
+    expect(operation.calls).toBe(0)
+    held.open()
+    await holder
+    expectConserved(slots.stats(), 3)
+    await expectFreeSlots(slots, 2)
+  })
+
   it.each([0, 1])(
     'settles grant and maxWait of one tick by what came first (grant first: %d)',
     async (grantFirst) => {

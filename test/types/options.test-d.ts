@@ -59,6 +59,16 @@ describe('options', () => {
     retry({ budget: {} })
   })
 
+  it('may be undefined, which means their default', () => {
+    retry({ maxRetries: undefined, shouldRetry: undefined, budget: undefined, backoff: undefined })
+    circuitBreaker({ failureThreshold: undefined, isFailure: undefined, window: undefined })
+    bulkhead({ maxConcurrent: 1, maxQueue: undefined, priority: undefined })
+    keyed(() => retry(), { maxKeys: undefined })
+    pipeline({ name: 'p', strict: undefined, onEvent: undefined })
+    timeout({ duration: 1, name: undefined, clock: undefined })
+    fallback({ steps: [() => 1], handles: undefined })
+  })
+
   it('are read only: a state cannot be set', () => {
     const breaker = circuitBreaker()
     // @ts-expect-error: use isolate() and close()

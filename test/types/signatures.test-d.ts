@@ -90,6 +90,27 @@ describe('a decorated method', () => {
     expectTypeOf<Shop['product']>().toEqualTypeOf<(id: string) => Promise<string>>()
   })
 
+  it('has to return what the policy may answer: a decorator cannot widen it', () => {
+    const orText = pipeline(
+      'p',
+      fallback(() => 'text'),
+    )
+    class Shop {
+      @protect(orText)
+      async product(): Promise<number | string> {
+        return 1
+      }
+
+      // @ts-expect-error: it would answer text now and then
+      @protect(orText)
+      async size(): Promise<number> {
+        return 1
+      }
+    }
+
+    expectTypeOf<Shop['product']>().returns.resolves.toEqualTypeOf<number | string>()
+  })
+
   it('may be decorated by the legacy convention as well', () => {
     const decorate = protect(calls)
     const good: TypedPropertyDescriptor<(id: string) => Promise<string>> = {}
