@@ -145,7 +145,7 @@ export class Engine extends Flow {
 
   /** A gate has no room: the rest of the way is the slow path's. */
   #divert(flight: Flight, index: number): Promise<unknown> {
-    const admission = this.steps[index]?.admit?.(flight)
+    const admission = this.ask(flight, index)
     if (admission instanceof Error && !this.decides(-1, index) && flight.cutWith === undefined) {
       return this.#refuseAtOnce(flight, index, admission)
     }

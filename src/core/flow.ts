@@ -23,14 +23,14 @@ export abstract class Flow extends Walk implements Pilot {
 
   /** Admits from step `from` inwards, then calls the function. For calls that left the fast path. */
   protected proceed(flight: Flight, from: number): void {
-    const { gates, steps } = this
+    const { gates } = this
     const detour = this.detour(flight)
     for (let index = from; index < gates.length; index++) {
       const gate = gates[index] as (typeof gates)[number]
       if (gate.running < gate.limit) {
         gate.running++
         this.enter(flight, index, undefined)
-      } else if (!this.admit(flight, index, (steps[index] as Step).admit?.(flight))) return
+      } else if (!this.admit(flight, index, this.ask(flight, index))) return
     }
     detour.depth = gates.length - 1
     if (flight.cutWith !== undefined) return void this.cutOff(flight)

@@ -40,6 +40,11 @@ export class Gate {
     this[ending]++
   }
 
+  /** Starts counting anew. */
+  forget(): void {
+    this.succeeded = this.failed = this.timedOut = this.rejected = this.aborted = 0
+  }
+
   ask(asks: boolean): void {
     this.alert = asks ? this.alert | ASKS : this.alert & ~ASKS
   }

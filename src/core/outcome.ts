@@ -126,7 +126,7 @@ function headerOf(headers: unknown): string | undefined {
   const value =
     typeof get === 'function'
       ? get.call(headers, 'retry-after')
-      : (headers as Record<string, unknown>)['retry-after']
+      : Object.entries(headers).find(([name]) => name.toLowerCase() === 'retry-after')?.[1]
   return typeof value === 'string' || typeof value === 'number' ? String(value) : undefined
 }
 

@@ -85,7 +85,7 @@ export interface CallView {
 }
 
 /** Undefined: admitted. An error: refused. Otherwise admitted with a permit, or to wait in line. */
-export type Admission = undefined | ResilienceError | Permit | Waiting
+export type Admission = undefined | Error | Permit | Waiting
 
 /** A proof of admission, given back in `leave`. */
 export interface Permit {

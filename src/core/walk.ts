@@ -7,7 +7,7 @@ import { Detour, type Flight } from './flight.ts'
 import { eras } from './gate.ts'
 import { capture, rejectNew, resolveNew } from './handles.ts'
 import { type Outcome, unsuccessful, unwrap } from './outcome.ts'
-import type { Permit, Reaction, Step, Visit } from './step.ts'
+import type { Admission, Permit, Reaction, Step, Visit } from './step.ts'
 import { straysUnder } from './strays.ts'
 import { Track, UNTIMED } from './track.ts'
 
@@ -25,6 +25,18 @@ export abstract class Walk extends Track {
   /** The caller aborted before the step at `index` was entered. */
   protected abstract cutBefore(flight: Flight, index: number): void
   protected abstract release(flight: Flight): void
+
+  /** Asks the step at `index`. A clock or a source of chance of the user's own may throw in there. */
+  protected ask(flight: Flight, index: number): Admission {
+    const step = this.steps[index] as Step
+    try {
+      return step.admit?.(flight)
+    } catch (cause) {
+      return cause instanceof Error
+        ? cause
+        : new TypeError(`"${step.name}": admission failed`, { cause })
+    }
+  }
 
   /** The step at `index` has not admitted the call. */
   protected refuse(flight: Flight, index: number, error: unknown): void {

@@ -118,18 +118,27 @@ export function withFallback<This, Args extends readonly unknown[], T, Alt = T>(
     this: This,
     ...args: [...Args, error: unknown]
   ) => Alt | PromiseLike<Alt>)[]
-): (this: This, ...args: Args) => Promise<T | Alt> {
+): WithFallback<This, Args, T, Alt> {
   checkOption('withFallback', 'primary', primary, fn)
   for (const alternate of alternates) checkOption('withFallback', 'alternate', alternate, fn)
-  return function (this: This, ...args: Args) {
-    const steps = alternates.map((alternate, index) => ({
-      name: alternate.name || `alternate-${index + 1}`,
-      run: (error: unknown) => alternate.call(this, ...args, error),
-    }))
-    return new FallbackPolicy<Alt>({ name: primary.name || 'withFallback', steps }).execute(() =>
-      primary.apply(this, args as never),
-    )
+  const steps = alternates.map((alternate, index) => ({
+    name: alternate.name || `alternate-${index + 1}`,
+    run: (error: unknown, { args: [self, ...args] }: Context) =>
+      alternate.call(self as This, ...(args as unknown as Args), error),
+  }))
+  const policy = new FallbackPolicy<Alt>({ name: primary.name || 'withFallback', steps })
+  function withAlternates(this: This, ...args: Args): Promise<T | Alt> {
+    // Its own `this` travels with the arguments: the steps are made once, not per call.
+    return policy.execute(() => primary.apply(this, args as never), { args: [this, ...args] })
   }
+  return Object.assign(withAlternates, { policy })
+}
+
+/** A function with alternates, and the fallback policy that stands behind it. */
+export interface WithFallback<This, Args extends readonly unknown[], T, Alt> {
+  (this: This, ...args: Args): Promise<T | Alt>
+  /** Tells by `stats()` and `subscribe()` who answered. */
+  readonly policy: Fallback<Alt>
 }
 
 const checks = {

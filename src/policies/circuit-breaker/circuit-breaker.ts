@@ -2,7 +2,6 @@
  * Stop asking: a dependency that keeps failing is left alone for a while, then tried with care.
  * The state is decided in one place at a time and derived lazily from a monotonic clock: no timers.
  */
-import type { StateChanged } from '../../core/events.ts'
 import { beginEra, UNLIMITED } from '../../core/gate.ts'
 import { checkOption, oneOf } from '../../core/options.ts'
 import { type Outcome, retryAfterOf } from '../../core/outcome.ts'
@@ -15,10 +14,18 @@ import {
   type CircuitBreakerOptions,
   defaultsOf,
   letsThrough,
+  pauseOf,
   readBreakerOptions,
-  resetTimeoutOf,
 } from './options.ts'
-import { heldByHand, openingOf, type Phase, refusalOf, remainingOf, stateOf } from './phase.ts'
+import {
+  openingOf,
+  type Phase,
+  refusalOf,
+  refuses,
+  remainingOf,
+  restoredPhase,
+  stateOf,
+} from './phase.ts'
 import { type CircuitSnapshot, checkCircuitSnapshot } from './snapshot.ts'
 import { type Trial, Trials } from './trials.ts'
 import { TripRules } from './trip-rules.ts'
@@ -101,9 +108,9 @@ class CircuitBreakerPolicy extends StepPolicy implements CircuitBreaker {
     this.#closeByHand(`mode set to ${mode}`)
   }
 
-  /** An open circuit that is forgotten would let everybody through at once. */
+  /** One that refuses now must not be forgotten. One that would only wait for a trial may be. */
   override get pinned(): boolean {
-    return super.pinned || this.#phase.is !== 'closed'
+    return super.pinned || refuses(this.#phase, this.clock.now())
   }
 
   isolate(): void {
@@ -116,8 +123,7 @@ class CircuitBreakerPolicy extends StepPolicy implements CircuitBreaker {
 
   reset(): void {
     this.#closeByHand('reset by hand')
-    const { gate } = this
-    gate.succeeded = gate.failed = gate.timedOut = gate.rejected = gate.aborted = 0
+    this.gate.forget()
     this.#opened = 0
     this.#ignored = 0
   }
@@ -198,12 +204,12 @@ class CircuitBreakerPolicy extends StepPolicy implements CircuitBreaker {
     const served = Math.max(0, this.clock.wallTime() - snapshot.takenAt)
     this.#rules.restore(snapshot.trip, now - served)
     this.#openings = snapshot.openings
-    const until = now + Math.max(0, snapshot.remaining - served)
-    const why = 'a restored snapshot'
-    // A breaker that never refuses keeps what it remembers, and stays closed.
-    const { state } = this.#mode === 'enabled' ? snapshot : { state: heldByHand(snapshot) }
-    if (state === 'open') this.#enter({ is: 'open', until, cause: undefined, why }, why)
-    else this.#enter({ is: state }, why)
+    const phase = restoredPhase(
+      snapshot,
+      this.#mode,
+      now + Math.max(0, snapshot.remaining - served),
+    )
+    this.#enter(phase, 'a restored snapshot')
   }
 
   #judge(verdict: 'success' | 'failure', cause: unknown, since: number): void {
@@ -227,14 +233,9 @@ class CircuitBreakerPolicy extends StepPolicy implements CircuitBreaker {
   #open(reason: string, cause: unknown): void {
     this.#openings++
     this.#opened++
-    const now = this.clock.now()
     const asked = retryAfterOf(cause, () => this.clock.wallTime()) ?? 0
-    const { maxRetryAfter = 300_000 } = this.#options
-    const pause = Math.max(
-      resetTimeoutOf(this.#options, this.#openings),
-      Math.min(asked, maxRetryAfter),
-    )
-    this.#enter({ is: 'open', until: now + pause, cause, why: reason }, reason)
+    const pause = pauseOf(this.#options, this.#openings, asked)
+    this.#enter({ is: 'open', until: this.clock.now() + pause, cause, why: reason }, reason)
   }
 
   #tryHalfOpen(now: number): void {
@@ -284,8 +285,7 @@ class CircuitBreakerPolicy extends StepPolicy implements CircuitBreaker {
     const { name: policy } = this
     const at = this.clock.now()
     const opening = phase.is === 'open' ? openingOf(phase, at) : {}
-    const event: StateChanged = { type: 'state-change', policy, at, from, to, reason, ...opening }
-    this.emitter.emit(event)
+    this.emitter.emit({ type: 'state-change', policy, at, from, to, reason, ...opening })
   }
 
   #setGate(): void {

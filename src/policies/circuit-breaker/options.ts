@@ -119,6 +119,12 @@ const checks = {
   random: optional(fn),
 }
 
+/** How long to stay open for the n-th time in a row, if a server asked for a pause as well. */
+export function pauseOf(options: CircuitBreakerOptions, openings: number, asked: number): number {
+  const { maxRetryAfter = 300_000 } = options
+  return Math.max(resetTimeoutOf(options, openings), Math.min(asked, maxRetryAfter))
+}
+
 /** How long to stay open for the n-th time in a row. A way out there is, whatever a user's function does. */
 export function resetTimeoutOf(
   { resetTimeout = 30_000 }: CircuitBreakerOptions,

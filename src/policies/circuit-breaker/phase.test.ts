@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { heldByHand, openingOf, type Phase, refusalOf, remainingOf, stateOf } from './phase.ts'
+import { openingOf, type Phase, refusalOf, remainingOf, restoredPhase, stateOf } from './phase.ts'
 import { Trials } from './trials.ts'
 
 const cause = new Error('down')
@@ -49,8 +49,13 @@ describe('a Phase', () => {
     const snapshot = { version: 1, openings: 1, remaining: 5, takenAt: 0 } as const
     const trip = { consecutiveFailures: 0, window: null }
 
-    expect(heldByHand({ ...snapshot, trip, state: 'isolated' })).toBe('isolated')
-    expect(heldByHand({ ...snapshot, trip, state: 'open' })).toBe('closed')
-    expect(heldByHand({ ...snapshot, trip, state: 'closed' })).toBe('closed')
+    expect(restoredPhase({ ...snapshot, trip, state: 'isolated' }, 'disabled', 5).is).toBe(
+      'isolated',
+    )
+    expect(restoredPhase({ ...snapshot, trip, state: 'open' }, 'metrics-only', 5).is).toBe('closed')
+    expect(restoredPhase({ ...snapshot, trip, state: 'open' }, 'enabled', 5)).toMatchObject({
+      is: 'open',
+      until: 5,
+    })
   })
 })

@@ -3,6 +3,7 @@
  */
 import { CircuitOpenError, stackless } from '../../core/errors.ts'
 import type { CircuitState } from './contract.ts'
+import type { CircuitBreakerMode } from './options.ts'
 import type { CircuitSnapshot } from './snapshot.ts'
 import type { Trials } from './trials.ts'
 
@@ -19,9 +20,20 @@ export function stateOf(phase: Phase): CircuitState {
   return phase.is === 'trying' || phase.is === 'ramping' ? 'half-open' : phase.is
 }
 
-/** What is left of a snapshot for a breaker that never refuses by itself. */
-export function heldByHand({ state }: CircuitSnapshot): 'closed' | 'isolated' {
-  return state === 'isolated' ? state : 'closed'
+/** Whether it refuses calls now, whatever they are. */
+export function refuses(phase: Phase, now: number): boolean {
+  return phase.is === 'isolated' || (phase.is === 'open' && now < phase.until)
+}
+
+/** The phase that a snapshot leads to. A breaker that never refuses by itself stays closed. */
+export function restoredPhase(
+  { state }: CircuitSnapshot,
+  mode: CircuitBreakerMode,
+  until: number,
+): Phase {
+  if (state === 'isolated') return { is: 'isolated' }
+  if (state === 'closed' || mode !== 'enabled') return { is: 'closed' }
+  return { is: 'open', until, cause: undefined, why: 'a restored snapshot' }
 }
 
 /** The error for a call that is not let through in this phase. */
