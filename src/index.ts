@@ -24,11 +24,15 @@ export {
 export { type Clock, systemClock, type Timer } from './core/clock.ts'
 // Errors: was the function called?
 export {
+  AcquireTimeoutError,
   type BulkheadFacts,
   BulkheadFullError,
   CircuitOpenError,
   FallbackExhaustedError,
   isResilienceError,
+  PoolClosedError,
+  type PoolFacts,
+  PoolFullError,
   RejectedError,
   ResilienceError,
   TimeoutError,
@@ -42,6 +46,7 @@ export type {
   GaveUp,
   HoldfastEvent,
   Listener,
+  PoolChanged,
   Rejected,
   RetryScheduled,
   StateChanged,
@@ -138,3 +143,14 @@ export type {
   MapReport,
 } from './resources/concurrency/options.ts'
 export type { Items } from './resources/concurrency/run.ts'
+// Resources: shared by many calls.
+export type {
+  AcquireOptions,
+  CloseReport,
+  Lease,
+  Pool,
+  PoolStats,
+} from './resources/pool/contract.ts'
+export type { HookContext } from './resources/pool/hook.ts'
+export type { CreateContext, PoolOptions } from './resources/pool/options.ts'
+export { createPool } from './resources/pool/pool.ts'

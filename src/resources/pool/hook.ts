@@ -1,0 +1,117 @@
+/**
+ * Calls a user's hook under a time limit. A hook that is synchronous stays so; one that throws, hangs or
+ * answers late ends exactly once, in time, and what comes afterwards is nobody's error.
+ */
+import type { Clock, Timer } from '../../core/clock.ts'
+import { stackless, TimeoutError } from '../../core/errors.ts'
+
+/** How a hook ended. */
+export type Ended<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly error: unknown }
+
+/** What a hook is given besides the resource. */
+export interface HookContext {
+  /** Aborted when the hook has taken too long. Made when first read. */
+  readonly signal: AbortSignal
+}
+
+/** What bounds a hook. */
+export interface Bounds {
+  readonly clock: Clock
+  /** In ms. */
+  readonly limit: number
+  /** Who says so: name of the pool. */
+  readonly pool: string
+  /** What takes too long, as the error names it. */
+  readonly what: string
+}
+
+export class LazySignal implements HookContext {
+  #controller: AbortController | undefined
+  #reason: unknown
+  #aborted = false
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController()
+      if (this.#aborted) this.#controller.abort(this.#reason)
+    }
+    return this.#controller.signal
+  }
+
+  abort(reason: unknown): void {
+    this.#aborted = true
+    this.#reason = reason
+    this.#controller?.abort(reason)
+  }
+}
+
+export function bounded<T>(
+  bounds: Bounds,
+  hook: (context: HookContext) => T | PromiseLike<T>,
+  done: (ended: Ended<T>) => void,
+): void {
+  const context = new LazySignal()
+  let returned: T | PromiseLike<T>
+  let later: boolean
+  try {
+    returned = hook(context)
+    later = isThenable(returned)
+  } catch (error) {
+    return done({ ok: false, error })
+  }
+  if (!later) return done({ ok: true, value: returned as T })
+  let timer: Timer | undefined
+  let ended = false
+  const end = (how: Ended<T>): void => {
+    if (ended) return
+    ended = true
+    timer?.cancel()
+    done(how)
+  }
+  timer = bounds.clock.setTimer(() => {
+    const error = tooLong(bounds)
+    context.abort(error)
+    end({ ok: false, error })
+  }, bounds.limit)
+  // Whoever waits for a resource keeps the process alive; the care of idle ones does not.
+  timer.unref()
+  follow(returned).then(
+    (value) => end({ ok: true, value }),
+    (error: unknown) => end({ ok: false, error }),
+  )
+}
+
+/** Calls a function and gives a promise, whatever it does. */
+export function begin<T>(run: () => T | PromiseLike<T>): Promise<T> {
+  try {
+    return follow(run())
+  } catch (error) {
+    return Promise.reject(error)
+  }
+}
+
+/** One native promise for whatever a function handed out. */
+export function follow<T>(work: T | PromiseLike<T>): Promise<T> {
+  return isPlain(work) ? work : new Promise((resolve) => resolve(work))
+}
+
+/** A `then` of its own, or of a subclass, may call back twice: only the plain class is trusted. */
+export function isPlain<T>(work: T | PromiseLike<T>): work is Promise<T> {
+  return work instanceof Promise && work.then === then && work.constructor === Promise
+}
+
+const { then } = Promise.prototype
+
+export function tooLong({ pool, limit, what }: Bounds): TimeoutError {
+  return stackless(() => new TimeoutError(pool, limit, `${what} did not end`))
+}
+
+function isThenable(value: unknown): boolean {
+  return (
+    (typeof value === 'object' || typeof value === 'function') &&
+    value !== null &&
+    typeof (value as { then?: unknown }).then === 'function'
+  )
+}

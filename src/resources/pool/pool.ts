@@ -1,0 +1,255 @@
+/**
+ * Resources that are dear to make, such as connections: made once, lent to one at a time, looked after
+ * in between. What is lent comes back or is replaced; what is broken is never lent again.
+ */
+import { type Linked, link, type SignalHub, unlink } from '../../core/abort.ts'
+import { type HoldfastEvent, harmless, type Listener } from '../../core/events.ts'
+import { capture, rejectNew, resolveNew } from '../../core/handles.ts'
+import { close, drain } from './closing.ts'
+import type { AcquireOptions, CloseReport, Lease, Pool, PoolStats } from './contract.ts'
+import { begin, follow, isPlain } from './hook.ts'
+import { Loan } from './loan.ts'
+import type { Member } from './member.ts'
+import { faultOf, type PoolOptions, readCloseTimeout, settle } from './options.ts'
+import { Supply } from './supply.ts'
+
+/**
+ * Keeps up to `maxSize` resources and lends each to one borrower at a time.
+ *
+ * An idle resource is lent at once, the one used last first. Otherwise one is made while there is room,
+ * and whoever cannot be served waits in line, first come first served, up to `acquireTimeout`. Before it is
+ * lent, a resource that was not used for `validateAfter` is validated; after each loan it is reset. Too old,
+ * too often used, broken or evicted, it is destroyed and replaced. Creations that fail are paced by
+ * `createBackoff`, stop while `breaker` is open, and their failure reaches whoever nobody else can serve.
+ *
+ * **Use it** for what is dear to make and serves one at a time: connections, browsers, parsers.
+ * **Not for** limiting calls that share nothing: that is a bulkhead.
+ *
+ * **Watch out:** a borrower that acquires a second resource while it holds one can wait for itself.
+ *
+ * @throws TypeError or RangeError at construction, naming option, value and range.
+ *
+ * @example
+ * ```ts
+ * import { createPool } from 'holdfast'
+ *
+ * let made = 0
+ * const pool = createPool({ name: 'orders', create: () => ({ id: ++made }), maxSize: 2 })
+ *
+ * await pool.use(async (connection) => `order by ${connection.id}`) // => 'order by 1'
+ * await pool.use((connection) => connection.id) // => 1
+ * pool.stats() // => { total: 1, idle: 1, inUse: 0, acquired: 2, ... }
+ * await pool.close() // => { forced: 0, errors: [] }
+ * ```
+ */
+export function createPool<R>(options: PoolOptions<R>): Pool<R> {
+  return new ResourcePool(new Supply(settle(options)))
+}
+
+class ResourcePool<R> implements Pool<R> {
+  readonly name: string
+  readonly #supply: Supply<R>
+  #closing: Promise<CloseReport> | undefined
+
+  constructor(supply: Supply<R>) {
+    this.name = supply.settings.name
+    this.#supply = supply
+  }
+
+  use<T>(fn: (resource: R) => T | PromiseLike<T>, options?: AcquireOptions): Promise<T> {
+    const supply = this.#supply
+    const member =
+      options === undefined && supply.phase === 'open' && typeof fn === 'function'
+        ? supply.take()
+        : undefined
+    if (member === undefined) return this.#useLater(fn, options)
+    let work: T | PromiseLike<T>
+    try {
+      work = fn(member.resource as R)
+    } catch (error) {
+      supply.giveBackFailed(member, error)
+      return Promise.reject(error)
+    }
+    const promise = isPlain(work) ? work : follow(work)
+    return promise.then(member.succeed, member.fail) as Promise<T>
+  }
+
+  acquire(options?: AcquireOptions): Promise<Lease<R>> {
+    const supply = this.#supply
+    const member = options === undefined && supply.phase === 'open' ? supply.take() : undefined
+    if (member === undefined) return this.#acquireLater(options)
+    return Promise.resolve(new Loan(supply, member))
+  }
+
+  tryAcquire(): Lease<R> | undefined {
+    const supply = this.#supply
+    const member = supply.phase === 'open' ? supply.take() : undefined
+    return member === undefined ? undefined : new Loan(supply, member)
+  }
+
+  async warmUp(): Promise<void> {
+    const { settings, inventory } = this.#supply
+    const missing = Math.max(0, settings.minSize - inventory.lent.size)
+    const leases = await Promise.allSettled(Array.from({ length: missing }, () => this.acquire()))
+    for (const lease of leases) if (lease.status === 'fulfilled') lease.value.release()
+    for (const lease of leases) if (lease.status === 'rejected') throw lease.reason
+  }
+
+  evictAll(): void {
+    const supply = this.#supply
+    for (const member of [...supply.inventory.members]) supply.condemn(member, 'evicted')
+    supply.balance()
+  }
+
+  suspend(): void {
+    this.#supply.suspended = true
+  }
+
+  resume(): void {
+    this.#supply.suspended = false
+    this.#supply.balance()
+  }
+
+  async drain(options?: { readonly timeout?: number | undefined }): Promise<boolean> {
+    return drain(this.#supply, readCloseTimeout('pool.drain', options))
+  }
+
+  async close(options?: { readonly timeout?: number | undefined }): Promise<CloseReport> {
+    const timeout = readCloseTimeout('pool.close', options)
+    this.#closing ??= close(this.#supply, timeout)
+    return this.#closing
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  stats(): PoolStats {
+    const { inventory, line, settings, counts } = this.#supply
+    return {
+      name: this.name,
+      total: inventory.size,
+      creating: inventory.creating.size,
+      idle: inventory.idle.size,
+      validating: inventory.validating.size + inventory.tending.size,
+      inUse: inventory.lent.size,
+      destroying: inventory.destroying.size,
+      waiting: line.size,
+      minSize: settings.minSize,
+      maxSize: settings.maxSize,
+      ...counts,
+    }
+  }
+
+  subscribe(listener: Listener<HoldfastEvent>): () => void {
+    return this.#supply.emitter.subscribe(listener)
+  }
+
+  async #acquireLater(options: AcquireOptions | undefined): Promise<Lease<R>> {
+    return new Loan(this.#supply, await this.#obtain(options))
+  }
+
+  async #useLater<T>(
+    fn: (resource: R) => T | PromiseLike<T>,
+    options: AcquireOptions | undefined,
+  ): Promise<T> {
+    if (typeof fn !== 'function') {
+      throw new TypeError(`pool "${this.name}": use needs a function, but was given ${typeof fn}`)
+    }
+    const supply = this.#supply
+    const member = await this.#obtain(options)
+    const signal = options?.signal
+    if (signal !== undefined) return this.#useWatched(fn, member, signal)
+    // The pool may have been closed between the grant and this.
+    if (member.place !== supply.inventory.lent) throw supply.closed()
+    let value: T
+    try {
+      value = await fn(member.resource as R)
+    } catch (error) {
+      supply.giveBackFailed(member, error)
+      throw error
+    }
+    supply.giveBack(member)
+    return value
+  }
+
+  /** The caller may go before the work has ended; the resource stays with the work. */
+  #useWatched<T>(
+    fn: (resource: R) => T | PromiseLike<T>,
+    member: Member<R>,
+    signal: AbortSignal,
+  ): Promise<T> {
+    const supply = this.#supply
+    if (signal.aborted) {
+      supply.giveBack(member)
+      return Promise.reject(signal.reason)
+    }
+    if (member.place !== supply.inventory.lent) return Promise.reject(supply.closed())
+    const resource = member.resource as R
+    const answer = new Promise(capture) as Promise<T>
+    const { cancel } = supply.settings
+    const caller = new Caller((reason) => {
+      if (cancel !== undefined) harmless(cancel, resource, reason)
+    })
+    link(signal, caller)
+    begin(() => fn(resource)).then(
+      (value) => {
+        unlink(caller)
+        supply.giveBack(member)
+        caller.resolve(value)
+      },
+      (error: unknown) => {
+        unlink(caller)
+        supply.giveBackFailed(member, error)
+        caller.reject(error)
+      },
+    )
+    return answer
+  }
+
+  /** A resource: idle, validated, made, or come back; or the reason why there is none. */
+  #obtain(options: AcquireOptions = NONE): Promise<Member<R>> {
+    const supply = this.#supply
+    const { settings, line, inventory, pulse } = supply
+    const { signal, deadline = Number.POSITIVE_INFINITY } = options
+    const fault = faultOf(options)
+    if (fault !== undefined) return Promise.reject(new TypeError(`pool "${this.name}": ${fault}`))
+    if (supply.phase !== 'open') return Promise.reject(supply.closed())
+    if (signal?.aborted === true) return Promise.reject(signal.reason)
+    const member = supply.take()
+    if (member !== undefined) return Promise.resolve(member)
+    // Only those count as waiting who wait for somebody else's release.
+    const room = supply.suspended ? 0 : settings.limit - inventory.lent.size
+    if (line.size >= settings.maxWaiting + Math.max(0, room)) return Promise.reject(supply.full())
+    const borrower = supply.watchesLoans ? new Error('borrowed here') : undefined
+    const due = Math.min(pulse.now() + settings.acquireTimeout, deadline)
+    const granted = line.join(due, signal, borrower)
+    // All are lent: nothing can be done but wait.
+    if (inventory.lent.size === settings.limit) return granted
+    supply.maker.knock()
+    supply.balance()
+    return granted
+  }
+}
+
+const NONE: AcquireOptions = {}
+
+/** Whoever waits for the answer of a `use`, until its signal aborts. */
+class Caller implements Linked {
+  hub: SignalHub | undefined = undefined
+  previous: Linked | undefined = undefined
+  next: Linked | undefined = undefined
+  readonly resolve: (value: unknown) => void = resolveNew
+  readonly reject: (error: unknown) => void = rejectNew
+  readonly #onAbort: (reason: unknown) => void
+
+  /** Call right after `new Promise(capture)`. */
+  constructor(onAbort: (reason: unknown) => void) {
+    this.#onAbort = onAbort
+  }
+
+  onAbort(reason: unknown): void {
+    this.reject(reason)
+    this.#onAbort(reason)
+  }
+}

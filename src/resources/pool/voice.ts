@@ -1,0 +1,78 @@
+/** What a pool says of itself: its counts, its events, and the numbers in its errors. */
+import {
+  AcquireTimeoutError,
+  PoolClosedError,
+  type PoolFacts,
+  PoolFullError,
+  stackless,
+} from '../../core/errors.ts'
+import { Emitter, type PoolChanged } from '../../core/events.ts'
+import { Inventory } from './inventory.ts'
+import type { Settings } from './options.ts'
+
+export abstract class Voice<R> {
+  readonly settings: Settings<R>
+  readonly inventory: Inventory<R>
+  readonly emitter: Emitter = new Emitter()
+  readonly counts = {
+    acquired: 0,
+    timedOut: 0,
+    rejected: 0,
+    created: 0,
+    createFailed: 0,
+    destroyed: 0,
+    leaked: 0,
+  }
+
+  constructor(settings: Settings<R>) {
+    this.settings = settings
+    this.inventory = new Inventory(settings.order)
+  }
+
+  /** Who stands in line. */
+  abstract get waiting(): number
+
+  facts(): PoolFacts {
+    const { inventory, waiting, settings } = this
+    return {
+      total: inventory.size,
+      idle: inventory.idle.size,
+      inUse: inventory.lent.size,
+      waiting,
+      limit: settings.limit,
+    }
+  }
+
+  tell(facts: Pick<PoolChanged, 'change' | 'reason' | 'error' | 'stack'>): void {
+    if (!this.emitter.observed) return
+    const { name: policy, clock } = this.settings
+    this.emitter.emit({ type: 'pool', policy, at: clock.now(), ...facts })
+  }
+
+  /** Counts, tells and hands out why somebody is not served. */
+  closed(): PoolClosedError {
+    this.counts.rejected++
+    return this.#refusal(stackless(() => new PoolClosedError(this.settings.name)))
+  }
+
+  full(): PoolFullError {
+    const { name, maxWaiting } = this.settings
+    this.counts.rejected++
+    return this.#refusal(stackless(() => new PoolFullError(name, this.facts(), maxWaiting)))
+  }
+
+  tooLate(waited: number, lastFailure: unknown): AcquireTimeoutError {
+    const { name } = this.settings
+    this.counts.timedOut++
+    return this.#refusal(
+      stackless(() => new AcquireTimeoutError(name, waited, this.facts(), lastFailure)),
+    )
+  }
+
+  #refusal<E extends Error>(error: E): E {
+    if (!this.emitter.observed) return error
+    const { name: policy, clock } = this.settings
+    this.emitter.emit({ type: 'reject', policy, pipeline: policy, at: clock.now(), error })
+    return error
+  }
+}
