@@ -138,7 +138,6 @@ describe.each(['standard', 'legacy'] as const)('protect, by the %s convention', 
     const { price } = Shop_.prototype as { price: () => unknown }
     expect([price.name, price.length]).toEqual(['price', 1])
   })
-  })
 
   it('can be put on top of itself', async () => {
     const [outer, inner] = [pipeline('outer'), pipeline('inner')]
@@ -182,7 +181,6 @@ describe.each(['standard', 'legacy'] as const)('protect, by the %s convention', 
 })
 
 describe('protect', () => {
-
   it.each([undefined, null, 'retry', {}, () => undefined])('refuses %o as a policy', (policy) => {
     expect(() => protect(policy as never)).toThrow(TypeError)
     expect(() => protect(policy as never)).toThrow('protect: policy must have an execute method')
