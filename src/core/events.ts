@@ -113,6 +113,17 @@ export interface PoolChanged extends EventBase {
   readonly stack?: string
 }
 
+/** A batch was answered, or failed as a whole. */
+export interface BatchEnded extends EventBase {
+  readonly type: 'batch'
+  /** Keys in it. */
+  readonly size: number
+  /** From sending it to its answer, in ms. */
+  readonly duration: number
+  /** What it failed with, if it did. */
+  readonly error?: unknown
+}
+
 /** Something in the order of a pipeline cannot work or was probably not meant. */
 export interface Warned extends EventBase {
   readonly type: 'warning'
@@ -131,6 +142,7 @@ export type HoldfastEvent =
   | FellBack
   | Abandoned
   | PoolChanged
+  | BatchEnded
   | Warned
 
 /** Called with each event; what it returns or throws changes nothing. */

@@ -200,8 +200,8 @@ export abstract class Flow extends Walk implements Pilot {
   adopt(flight: Flight, work: Promise<unknown>): void {
     if (this.followsWork) {
       const detour = this.detour(flight)
-      detour.strays ??= []
-      detour.strays.push(new Stray(work, this.gates.length))
+      const others = detour.strays?.filter((stray) => !stray.ended) ?? []
+      detour.strays = [...others, new Stray(work, this.gates.length)]
     }
     const parent = flight.detour?.parent
     if (parent?.flight.attempt === parent) parent?.flight.pilot.adopt(parent.flight, work)

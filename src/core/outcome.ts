@@ -75,13 +75,21 @@ function isProgrammingError(error: Error): boolean {
   if (!(BUGS.has(error.name) || error instanceof TypeError)) return false
   // fetch reports a refused or broken connection as a TypeError: in undici the cause has a code,
   // in browsers and Deno there is nothing but a message that is theirs alone.
-  const cause = error.cause as { code?: unknown } | undefined
+  const cause = error.cause as { code?: unknown; message?: unknown } | undefined
   if (typeof cause === 'object' && cause !== null) {
-    // A wrong URL or method fails in the same way, without a code or with one that says so.
-    return typeof cause.code !== 'string' || cause.code.startsWith('ERR_INVALID')
+    // A wrong URL, scheme or port fails in the same way.
+    const { code, message } = cause
+    if (typeof code === 'string') return code.startsWith('ERR_INVALID')
+    return !isNetworkTypeError(error) || WRONG_REQUEST.test(String(message))
   }
-  return !(error instanceof TypeError && FETCH_MESSAGES.test(error.message))
+  return !isNetworkTypeError(error)
 }
+
+function isNetworkTypeError(error: Error): boolean {
+  return error instanceof TypeError && FETCH_MESSAGES.test(error.message)
+}
+
+const WRONG_REQUEST = /unknown scheme|parse url|invalid|bad port|redirect/i
 
 const FETCH_MESSAGES =
   /^(fetch failed|failed to fetch|network ?error|load failed|terminated|error sending request)/i

@@ -99,8 +99,8 @@ export abstract class Walk extends Track {
   /** Answers the caller: by its promise, or through the handler that it hangs on. */
   protected finish(flight: Flight, outcome: Outcome): unknown {
     const { resolve, reject } = flight.attempt
-    // A hook that was called on the way out may have had the caller abort.
-    const answer = flight.cutWith ?? outcome
+    // A hook that was called on the way out may have had the caller abort; a result is still a result.
+    const answer = outcome.ending === 'succeeded' ? outcome : (flight.cutWith ?? outcome)
     this.release(flight)
     if (resolve === undefined) return unwrap(answer)
     if (answer.ending === 'succeeded') resolve(answer.value)

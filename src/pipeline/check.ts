@@ -25,11 +25,11 @@ export type FindingCode =
   | 'no-timeout'
   | 'same-instance-twice'
 
-/** The most that one call can cost, by the policies alone; what fallback steps take is not in it. */
+/** The most that one call can cost, by the policies alone. */
 export interface WorstCase {
-  /** Longest time to an answer by the policies' own plan, in ms; null if nothing bounds it. */
+  /** Longest time to an answer by the policies' own plan, fallback steps left out, in ms; null if nothing bounds it. */
   readonly plannedTime: number | null
-  /** The same when a server asks for the longest pauses that are granted (Retry-After). */
+  /** The same with fallback steps, and when a server asks for the longest pauses (Retry-After). */
   readonly longestTime: number | null
   /** Most calls of the function for one call of the pipeline; null if nothing bounds them. */
   readonly mostCalls: number | null
@@ -167,8 +167,9 @@ export function worstCaseOf(traits: readonly Traits[]): WorstCase {
 /** The longest time to an answer, as planned by the policies or when everything asks for its longest. */
 function timeOf(traits: readonly Traits[], when?: 'at worst'): number | null {
   let time = Number.POSITIVE_INFINITY
-  for (const { repeats, holds, limits, unknown } of [...traits].reverse()) {
-    if (unknown) time = Number.POSITIVE_INFINITY
+  for (const { repeats, holds, limits, recovers, unknown } of [...traits].reverse()) {
+    // How long alternatives take is nobody's plan, but it counts at worst.
+    if (unknown || (recovers && when)) time = Number.POSITIVE_INFINITY
     if (repeats !== undefined) {
       const pauses = when
         ? (repeats.longestPauses ?? Number.POSITIVE_INFINITY)

@@ -6,6 +6,11 @@ import type { Engine } from '../core/engine.ts'
 import { Attempt, type Report } from '../core/flight.ts'
 import type { Context, ExecuteOptions, Operation, PolicyLike } from '../core/policy.ts'
 
+/** How often one call has called the function, whoever made it do so. */
+export interface Tally {
+  calls: number
+}
+
 export class Foreign {
   readonly #policy: PolicyLike<unknown>
   readonly #engine: Engine
@@ -21,6 +26,7 @@ export class Foreign {
     operation: Operation<T>,
     outer: Context,
     report: Report | undefined,
+    tally: Tally,
   ): Promise<unknown> {
     const { signal, deadline } = outer
     const parent = outer instanceof Attempt ? outer : (outer as InnerContext).attemptInside
@@ -33,9 +39,11 @@ export class Foreign {
         priority: given?.priority ?? parent.flight.priority,
       }
       const goOn: Operation<unknown> = (inner) => {
-        const context = new InnerContext(outer, inner as Attempt)
         const next = this.#next
-        return next === undefined ? operation(context) : next.execute(operation, context, within)
+        if (next === undefined) tally.calls++
+        const context = new InnerContext(outer, inner as Attempt, tally.calls)
+        if (next === undefined) return operation(context)
+        return next.execute(operation, context, within, tally)
       }
       return this.#engine.execute(goOn, inherited, outer.args, within, parent) as Promise<T>
     }
@@ -63,9 +71,12 @@ class InnerContext implements Context {
   readonly #outer: Context
   readonly #inner: Attempt
 
-  constructor(outer: Context, inner: Attempt) {
+  readonly attempt: number
+
+  constructor(outer: Context, inner: Attempt, attempt: number) {
     this.#outer = outer
     this.#inner = inner
+    this.attempt = attempt
   }
 
   /** The attempt that it stands for. */
@@ -75,10 +86,6 @@ class InnerContext implements Context {
 
   get signal(): AbortSignal {
     return this.#inner.signal
-  }
-
-  get attempt(): number {
-    return this.#outer.attempt + this.#inner.attempt - 1
   }
 
   get deadline(): number {

@@ -329,3 +329,42 @@ describe('the options of keyed', () => {
     expect(await rejection(hosts.execute('a', 'text' as never))).toBeInstanceOf(TypeError)
   })
 })
+
+describe('the observation of keys', () => {
+  it('tells the stats of each key without counting as use', async () => {
+    const clock = virtualClock()
+    const breakers = keyed((key) => circuitBreaker({ name: key, clock }), { idleTime: 100, clock })
+    const first = breakers.get('a')
+    await breakers.execute('a', () => 1)
+    await clock.advance(99)
+    expect(breakers.stats()).toMatchObject([{ key: 'a', stats: { name: 'a', succeeded: 1 } }])
+    await clock.advance(1)
+
+    expect(breakers.get('a')).not.toBe(first)
+  })
+
+  it('hands on the events of present and future keys, once to each listener, until it leaves', async () => {
+    const breakers = keyed((key) => circuitBreaker({ name: key }))
+    breakers.get('present')
+    const heard: string[] = []
+    const stop = breakers.subscribe((event) => heard.push(`one ${event.policy}`))
+    const stopOther = breakers.subscribe((event) => heard.push(`two ${event.policy}`))
+    await breakers.execute('present', () => 1)
+    await breakers.execute('future', () => 1)
+    stop()
+    stopOther()
+    await breakers.execute('present', () => 1)
+
+    expect(heard).toEqual(['one present', 'two present', 'one future', 'two future'])
+  })
+
+  it('leaves out what keeps no stats and tells no events', () => {
+    const plain = keyed(() => ({
+      execute: async <T>(operation: () => T | PromiseLike<T>) => operation(),
+    }))
+    plain.subscribe(() => undefined)
+    plain.get('a')
+
+    expect(plain.stats()).toEqual([])
+  })
+})

@@ -3,6 +3,7 @@
  * circuit that is evicted would let everybody through again.
  */
 import { type Clock, systemClock } from '../core/clock.ts'
+import { Emitter, type HoldfastEvent, type Listener } from '../core/events.ts'
 import {
   checkOption,
   clock,
@@ -12,7 +13,14 @@ import {
   positiveInteger,
   readOptions,
 } from '../core/options.ts'
-import type { AlternativeOf, ExecuteOptions, Operation, PolicyLike } from '../core/policy.ts'
+import type {
+  AlternativeOf,
+  ExecuteOptions,
+  Operation,
+  Policy,
+  PolicyLike,
+  Stats,
+} from '../core/policy.ts'
 import { StepPolicy } from '../core/step-policy.ts'
 
 /** Options of {@link keyed}. */
@@ -41,6 +49,10 @@ export interface Keyed<P extends PolicyLike<unknown>> {
   delete(key: string): boolean
   /** The keys that have a policy, least recently used first. */
   keys(): IterableIterator<string>
+  /** How the calls of each key have ended, least recently used first; does not count as use. */
+  stats(): readonly { readonly key: string; readonly stats: Stats }[]
+  /** Hands every event of every key, also of keys to come, to `listener`. */
+  subscribe(listener: Listener<HoldfastEvent>): () => void
 }
 
 /** The key for which the policy is made that all keys beyond `maxKeys` share. */
@@ -99,6 +111,8 @@ class KeyedPolicies<P extends PolicyLike<unknown>> implements Keyed<P> {
   /** In order of use, oldest first. */
   readonly #entries = new Map<string, Entry<P>>()
   #shared: P | undefined
+  readonly #emitter = new Emitter()
+  readonly #watched = new WeakSet<P>()
 
   constructor(create: (key: string) => P, options: KeyedOptions) {
     this.#create = create
@@ -123,10 +137,10 @@ class KeyedPolicies<P extends PolicyLike<unknown>> implements Keyed<P> {
     }
     this.#forgetIdle(usedAt)
     if (this.#entries.size >= this.#maxKeys && !this.#makeRoom()) {
-      this.#shared ??= this.#create(OVERFLOW_KEY)
+      this.#shared ??= this.#watch(this.#create(OVERFLOW_KEY))
       return this.#shared
     }
-    const policy = this.#create(key)
+    const policy = this.#watch(this.#create(key))
     this.#entries.set(key, { policy, usedAt })
     return policy
   }
@@ -146,6 +160,29 @@ class KeyedPolicies<P extends PolicyLike<unknown>> implements Keyed<P> {
 
   keys(): IterableIterator<string> {
     return this.#entries.keys()
+  }
+
+  stats(): { key: string; stats: Stats }[] {
+    const all = [...this.#entries].map(([key, { policy }]) => ({ key, stats: statsFrom(policy) }))
+    if (this.#shared !== undefined) all.push({ key: OVERFLOW_KEY, stats: statsFrom(this.#shared) })
+    return all.flatMap(({ key, stats }) => (stats === undefined ? [] : [{ key, stats }]))
+  }
+
+  subscribe(listener: Listener<HoldfastEvent>): () => void {
+    const stop = this.#emitter.subscribe(listener)
+    for (const { policy } of this.#entries.values()) this.#watch(policy)
+    if (this.#shared !== undefined) this.#watch(this.#shared)
+    return stop
+  }
+
+  /** From the first listener on, each policy is watched once, for all listeners there are. */
+  #watch(policy: P): P {
+    const { subscribe } = policy as unknown as Partial<Policy>
+    if (!this.#emitter.observed || subscribe === undefined || this.#watched.has(policy))
+      return policy
+    this.#watched.add(policy)
+    subscribe.call(policy, (event) => this.#emitter.emit(event))
+    return policy
   }
 
   #renew(key: string, entry: Entry<P>): void {
@@ -176,4 +213,9 @@ class KeyedPolicies<P extends PolicyLike<unknown>> implements Keyed<P> {
 
 function isPinned(policy: PolicyLike<unknown>): boolean {
   return policy instanceof StepPolicy && policy.pinned
+}
+
+/** A policy of the user's own may keep none. */
+function statsFrom(policy: PolicyLike<unknown>): Stats | undefined {
+  return (policy as unknown as Partial<Policy>).stats?.()
 }

@@ -203,7 +203,7 @@ describe('a policy of the user’s own', () => {
     expect(seen[0]?.signal).toBeInstanceOf(AbortSignal)
   })
 
-  it('counts attempts on from those outside', async () => {
+  it('counts the calls of the function, whoever makes them', async () => {
     const clock = virtualClock()
     const attempts: number[] = []
     const stack = pipeline(
@@ -220,7 +220,7 @@ describe('a policy of the user’s own', () => {
       }),
     )
 
-    expect(attempts).toEqual([1, 2, 2, 3])
+    expect(attempts).toEqual([1, 2, 3, 4])
   })
 
   it('may call with nothing, or with less than it was given', async () => {

@@ -198,7 +198,8 @@ class PipelinePolicy<Alt> extends StepPolicy<Alt> implements Pipeline<Alt> {
   #through<T>(operation: Operation<T>, report: Report | undefined): Operation<T> {
     const foreign = this.#foreign
     if (foreign === undefined || typeof operation !== 'function') return operation
-    return (context) => foreign.execute(operation, context, report) as Promise<T>
+    const tally = { calls: 0 }
+    return (context) => foreign.execute(operation, context, report, tally) as Promise<T>
   }
 
   #warning({ code, message }: Finding): Warned {

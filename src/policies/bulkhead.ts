@@ -98,12 +98,8 @@ const checks = {
   priority: optional(anyOf(count(-10, 10), fn)),
 }
 
-const DEFAULTS = {
-  maxQueue: 0,
-  maxWait: 30_000,
-  abandonAfter: Number.POSITIVE_INFINITY,
-  priority: 0,
-} as const
+const forEver = Number.POSITIVE_INFINITY
+const DEFAULTS = { maxQueue: 0, maxWait: 30_000, abandonAfter: forEver, priority: 0 } as const
 
 class BulkheadPolicy extends StepPolicy implements Bulkhead, TurnListener {
   readonly followsWork = true
@@ -142,11 +138,12 @@ class BulkheadPolicy extends StepPolicy implements Bulkhead, TurnListener {
       pulse.atTurnEnd(this)
     }
     this.#slots.enqueue(place)
-    if (this.#overdue === undefined) this.#watchLine()
+    if (this.#overdue === undefined) this.#watchLine(this.#maxWait)
   }
 
   /** Nobody waited during a turn that was busy with something else. */
   turnEnded(began: number, now: number): void {
+    if (now - began <= 1) return
     for (const waiter of this.#slots.line) {
       const place = waiter as PlaceInLine
       if (place.since === began) place.since = now
@@ -203,18 +200,14 @@ class BulkheadPolicy extends StepPolicy implements Bulkhead, TurnListener {
     const free = (slot: 'ended' | 'forgotten'): void => {
       if (!held) return
       held = false
-      timer?.cancel()
+      timer.cancel()
       this.#abandoned--
       this.#slots.release()
       this.#tell(slot)
     }
-    const after = this.#abandonAfter
-    const timer =
-      after === Number.POSITIVE_INFINITY
-        ? undefined
-        : this.clock.setTimer(() => free('forgotten'), after)
+    const timer = this.clock.setTimer(() => free('forgotten'), this.#abandonAfter)
     // Nobody waits for this: it must not keep a process alive.
-    timer?.unref()
+    timer.unref()
     work.whenEnded(() => free('ended'))
   }
 
@@ -233,23 +226,28 @@ class BulkheadPolicy extends StepPolicy implements Bulkhead, TurnListener {
   }
 
   /** One timer for the whole line: everybody may wait equally long. */
-  #watchLine(): void {
-    if (this.#maxWait === Number.POSITIVE_INFINITY) return
-    this.#overdue = this.clock.setTimer(() => this.#refuseOverdue(), this.#maxWait)
+  #watchLine(left: number): void {
+    if (left < forEver) this.#overdue = this.clock.setTimer(this.#isOverdue, left)
+  }
+
+  /** After a blocked loop timers run first: a slot that is about to be freed gets one turn to be. */
+  readonly #isOverdue = (): void => {
+    const { defer } = this.clock
+    if (defer === undefined) this.#refuseOverdue()
+    else defer(() => this.#refuseOverdue())
   }
 
   #refuseOverdue(): void {
+    if (this.#slots.queued === 0) return
     const now = this.clock.now()
-    let oldest = Number.POSITIVE_INFINITY
+    let oldest = forEver
     for (const waiter of this.#slots.line) {
       const place = waiter as PlaceInLine
       if (place.since + this.#maxWait <= now) place.refuse(this.#full(now - place.since))
       else oldest = Math.min(oldest, place.since)
     }
     this.#overdue = undefined
-    if (oldest === Number.POSITIVE_INFINITY) return
-    const left = oldest + this.#maxWait - now
-    this.#overdue = this.clock.setTimer(() => this.#refuseOverdue(), left)
+    this.#watchLine(oldest + this.#maxWait - now)
   }
 }
 

@@ -23,7 +23,11 @@ export class Trials {
 
   /** A place for one more trial, unless enough are out or have succeeded. */
   tryBegin(now: number): Trial | undefined {
-    for (const lease of this.#live) if (lease.expiresAt <= now) this.#expire(lease)
+    // All leases last equally long: the first is the first to expire.
+    for (const lease of this.#live) {
+      if (lease.expiresAt > now) break
+      this.#expire(lease)
+    }
     if (this.#live.size + this.#succeeded >= this.#wanted) return undefined
     const lease = new Lease(now + this.#lease)
     this.#live.add(lease)
@@ -43,8 +47,8 @@ export class Trials {
 
   /** Until the next place may become free, in ms, if no trial ends before. */
   wait(now: number): number {
-    const expiries = [...this.#live].map((lease) => lease.expiresAt - now)
-    return Math.max(0, Math.min(...expiries, this.#lease))
+    const [first] = this.#live
+    return first === undefined ? this.#lease : Math.max(0, first.expiresAt - now)
   }
 
   #expire(lease: Lease): void {

@@ -71,7 +71,8 @@ export class TripRules {
 
   /** @throws TypeError if the window's part is damaged or of another kind; nothing is changed then. */
   restore({ consecutiveFailures, window }: TripSnapshot, takenAt: number): void {
-    if (window !== null) this.#window?.restore(window, takenAt)
+    if (window === null) this.#window?.reset()
+    else this.#window?.restore(window, takenAt)
     this.consecutiveFailures = consecutiveFailures
   }
 }

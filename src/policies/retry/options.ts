@@ -122,17 +122,22 @@ export function ownBackoff({ baseDelay, factor, maxDelay, jitter }: RetryOptions
 }
 
 /**
- * All pauses together when chance is at its worst, in ms. Unknown for a function of the user's own, which
+ * All pauses together when chance is at its worst, each `least` long at least, in ms. Unknown for a function of the user's own, which
  * must not be asked before there is a retry.
  */
-export function plannedPauses(backoff: Backoff, retries: number, cap: number): number | undefined {
+export function plannedPauses(
+  backoff: Backoff,
+  retries: number,
+  cap: number,
+  least = 0,
+): number | undefined {
   if (!('describe' in backoff)) return undefined
   if (retries > MOST_SUMMED) return Number.POSITIVE_INFINITY
   let sum = 0
   let previous = 0
   for (let attempt = 1; attempt <= retries; attempt++) {
     previous = boundDelay(backoff(attempt, { random: () => 1, previous }), cap)
-    sum += previous
+    sum += Math.max(previous, least)
   }
   return sum
 }

@@ -104,8 +104,12 @@ class RetryPolicy extends StepPolicy implements Retry {
     this.gate.ask(Boolean(afterAttempt ?? shouldRetryResult ?? budget))
     const { maxElapsed = Number.POSITIVE_INFINITY } = options
     const pauses = plannedPauses(this.backoff, this.maxRetries, this.#maxDelay)
-    const asked = this.maxRetries * this.#maxRetryAfter
-    const longestPauses = pauses === undefined ? undefined : Math.max(pauses, asked)
+    const longestPauses = plannedPauses(
+      this.backoff,
+      this.maxRetries,
+      this.#maxDelay,
+      this.#maxRetryAfter,
+    )
     this.traits = { repeats: { calls: this.maxRetries + 1, pauses, longestPauses, maxElapsed } }
   }
 
