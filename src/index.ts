@@ -40,6 +40,7 @@ export {
 // The contract, and what can be observed.
 export type {
   Abandoned,
+  BatchEnded,
   CallEnded,
   Ending,
   FellBack,
@@ -122,6 +123,23 @@ export {
   retryBudget,
 } from './policies/retry/retry-budget.ts'
 export { type Timeout, type TimeoutOptions, timeout } from './policies/timeout.ts'
+// Many keys with one call.
+export { batcher } from './resources/batcher/batcher.ts'
+export type {
+  BatchAnswers,
+  BatchContext,
+  Batcher,
+  BatcherOptions,
+  BatcherStats,
+  CacheOptions,
+  LoadMany,
+  LoadOptions,
+} from './resources/batcher/contract.ts'
+export {
+  BatcherClosedError,
+  BatcherFullError,
+  KeyMissingError,
+} from './resources/batcher/errors.ts'
 // Many at a time: lists, streams, addresses, ad-hoc work.
 export { type Fetch, type FetchAllOptions, fetchAll } from './resources/concurrency/fetch-all.ts'
 export { iterateConcurrent } from './resources/concurrency/iterate.ts'

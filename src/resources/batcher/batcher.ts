@@ -1,0 +1,266 @@
+/**
+ * Many loads, one call: what is asked for in the same moment is asked for together.
+ */
+import { link, unlink } from '../../core/abort.ts'
+import { stackless } from '../../core/errors.ts'
+import type { HoldfastEvent, Listener } from '../../core/events.ts'
+import { checkOption, fn, readOptions, show } from '../../core/options.ts'
+import { type Batch, Group, Leaver } from './batch.ts'
+import { Entry } from './cache.ts'
+import {
+  type Batcher,
+  type BatcherOptions,
+  type BatcherStats,
+  batcherChecks,
+  type CacheOptions,
+  cacheChecks,
+  type LoadMany,
+  type LoadOptions,
+  loadChecks,
+} from './contract.ts'
+import { Dispatcher } from './dispatcher.ts'
+import { BatcherClosedError, BatcherFullError } from './errors.ts'
+
+/**
+ * Collects the keys that are asked for one by one, and loads them with one call of `loadMany`.
+ *
+ * A batch goes when it is full, when its first key has waited `maxWait`, at the end of the turn of the
+ * event loop with `maxWait: 0`, or at `flush()`. The same key is sent once per batch, and with a cache
+ * once altogether. Answers come by position or by key; an `Error` among them is the failure of its key
+ * alone. An answer that does not fit is a `TypeError` for its batch, and the next batch works. Errors are
+ * never remembered. Whoever aborts is taken out of the batch, or, once it is sent, just no longer waits;
+ * the batch's signal is aborted when all have gone. The batch function runs in the AsyncLocalStorage
+ * context of the load that opened the batch.
+ *
+ * **Use it** where the other side takes a list: `WHERE id = ANY($1)`, `MGET`, a bulk endpoint; with
+ * `dedupe: false` for commands.
+ * **Not for** calls that only look alike: it loads, or writes, a list.
+ *
+ * **Watch out:** a batch function that never answers keeps its callers waiting; put `timeout` in `policy`.
+ * A cache that outlives a request serves everybody: make one per request, or give it a `ttl`.
+ *
+ * @throws TypeError or RangeError at construction, naming option, value and range.
+ *
+ * @example
+ * ```ts
+ * import { batcher } from 'holdfast'
+ *
+ * const calls: number[][] = []
+ * const names = batcher(async (ids: readonly number[]) => {
+ *   calls.push([...ids])
+ *   return ids.map((id) => `name ${id}`)
+ * })
+ * await Promise.all([names.load(1), names.load(2), names.load(1)])
+ * // => ['name 1', 'name 2', 'name 1']
+ * calls // => [[1, 2]]
+ * ```
+ */
+export function batcher<K, V>(
+  loadMany: LoadMany<K, V>,
+  options: BatcherOptions<K, V> = {},
+): Batcher<K, V> {
+  checkOption('batcher', 'loadMany', loadMany, fn)
+  const given = readOptions('batcher', options as BatcherOptions, batcherChecks)
+  const cache = given.cache === true ? {} : given.cache || undefined
+  if (cache !== undefined && given.dedupe === false) {
+    throw new TypeError('batcher: cache needs dedupe; commands are sent each time')
+  }
+  const kept = cache && readOptions('batcher: cache', cache, cacheChecks)
+  return new KeyBatcher(loadMany as never, given, kept) as unknown as Batcher<K, V>
+}
+
+class KeyBatcher extends Dispatcher implements Batcher<unknown, unknown> {
+  readonly #maxBatchSize: number
+  readonly #maxQueue: number
+  #closed: Promise<void> | undefined
+  /** Where the last load went. */
+  #into: Batch | undefined
+  #at = 0
+  #loads = 0
+  #hits = 0
+
+  constructor(
+    loadMany: LoadMany<unknown, unknown>,
+    options: BatcherOptions,
+    cache: CacheOptions | undefined,
+  ) {
+    super(loadMany, options, cache)
+    this.#maxBatchSize = options.maxBatchSize ?? 1000
+    this.#maxQueue = options.maxQueue ?? 100_000
+  }
+
+  load(key: unknown, options?: LoadOptions): Promise<unknown> {
+    if (options !== undefined) return this.#loadWith(key, options)
+    this.#into = undefined
+    try {
+      this.#checkOpen(1)
+      const known = this.#find(key)
+      if (known === undefined) return (this.#into as unknown as Batch).promiseOf(this.#at)
+      known.promise ??= Promise.resolve(known.value)
+      return known.promise
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  async loadMany(keys: readonly unknown[], options?: LoadOptions): Promise<unknown[]> {
+    if (!Array.isArray(keys)) {
+      throw new TypeError(`batcher "${this.name}": keys must be an array, but were ${show(keys)}`)
+    }
+    const { signal } = readOptions('batcher', options, loadChecks)
+    if (signal?.aborted) throw signal.reason
+    this.#checkOpen(keys.length)
+    const group = new Group(keys.length)
+    for (let target = 0; target < keys.length; target++) {
+      const known = this.#find(keys[target])
+      if (known === undefined) group.expect(target, this.#into as Batch, this.#at)
+      else group.values[target] = known.value
+    }
+    return new Promise((resolve, reject) => {
+      if (signal === undefined) return group.whenWhole(resolve)
+      const leaver = new Leaver(() => group.leave(), reject)
+      link(signal, leaver)
+      group.whenWhole((values) => {
+        unlink(leaver)
+        resolve(values)
+      })
+    })
+  }
+
+  clear(key: unknown): void {
+    this.cache?.delete(this.idOf === undefined ? key : this.idOf(key))
+  }
+
+  clearAll(): void {
+    this.cache?.clear()
+  }
+
+  prime(key: unknown, value: unknown): void {
+    if (this.cache === undefined) {
+      throw new TypeError(`batcher "${this.name}": prime needs a cache (cache: true)`)
+    }
+    if (value instanceof Error) {
+      throw new TypeError(`batcher "${this.name}": errors are not remembered`)
+    }
+    this.cache.prime(this.idOf === undefined ? key : this.idOf(key), value)
+  }
+
+  async flush(): Promise<void> {
+    if (this.open !== undefined) this.due(this.open)
+    await Promise.all([...this.active].map((batch) => batch.isOver))
+  }
+
+  async close(options?: LoadOptions): Promise<void> {
+    const { signal } = readOptions('batcher', options, loadChecks)
+    this.#closed ??= this.flush()
+    if (signal === undefined) return this.#closed
+    const drop = (): void => this.dropAll(signal.reason)
+    if (signal.aborted) drop()
+    else {
+      const leaver = new Leaver(drop, () => {})
+      link(signal, leaver)
+      await this.#closed
+      unlink(leaver)
+    }
+  }
+
+  stats(): BatcherStats {
+    return {
+      name: this.name,
+      loads: this.#loads,
+      hits: this.#hits,
+      batches: this.batchesSent,
+      keys: this.keysSent,
+      failed: this.failed,
+      queued: this.queued,
+      running: this.slots.running,
+      cached: this.cache?.size ?? 0,
+    }
+  }
+
+  subscribe(listener: Listener<HoldfastEvent>): () => void {
+    return this.emitter.subscribe(listener)
+  }
+
+  async #loadWith(key: unknown, options: LoadOptions): Promise<unknown> {
+    const { signal } = readOptions('batcher', options, loadChecks)
+    if (signal === undefined) return this.load(key)
+    if (signal.aborted) throw signal.reason
+    const value = this.load(key)
+    const batch = this.#into
+    const at = this.#at
+    if (batch === undefined) return value
+    return new Promise((resolve, reject) => {
+      const leaver = new Leaver(() => batch.leave(at), reject)
+      link(signal, leaver)
+      const end = (settle: (result: unknown) => void) => (result: unknown) => {
+        unlink(leaver)
+        settle(result)
+      }
+      value.then(end(resolve), end(reject))
+    })
+  }
+
+  #checkOpen(count: number): void {
+    let error: BatcherClosedError | BatcherFullError
+    if (this.#closed !== undefined) error = stackless(() => new BatcherClosedError(this.name))
+    else {
+      this.#loads += count
+      if (count === 1 || this.queued + count <= this.#maxQueue) return
+      error = this.#full()
+    }
+    throw error
+  }
+
+  #full(): BatcherFullError {
+    const error = stackless(() => new BatcherFullError(this.name, this.queued, this.#maxQueue))
+    if (this.emitter.observed) {
+      const { name: policy } = this
+      const at = this.clock.now()
+      this.emitter.emit({ type: 'reject', policy, pipeline: policy, at, error })
+    }
+    return error
+  }
+
+  /** The answer if it is known; otherwise `#into` and `#at` say where it will be. */
+  #find(key: unknown): Entry | undefined {
+    const id = this.idOf === undefined ? key : this.idOf(key)
+    if (this.cache !== undefined) {
+      const entry = this.cache.get(id)
+      if (entry !== undefined) {
+        this.#hits++
+        if (entry.batch === undefined) return entry
+        this.#into = entry.batch as Batch
+        this.#at = entry.position
+        return undefined
+      }
+    } else if (this.dedupes) {
+      const position = this.open?.positions.get(id)
+      if (position !== undefined) {
+        this.#hits++
+        this.#into = this.open
+        this.#at = position
+        return undefined
+      }
+    }
+    this.#add(key, id)
+    return undefined
+  }
+
+  #add(key: unknown, id: unknown): void {
+    if (this.queued >= this.#maxQueue) throw this.#full()
+    const batch = this.open ?? this.begin()
+    const position = batch.add(key, id)
+    this.queued++
+    this.#into = batch
+    this.#at = position
+    if (this.cache !== undefined) {
+      const entry = new Entry(batch, position)
+      batch.entries[position] = entry
+      this.cache.expect(id, entry)
+    } else if (this.dedupes) batch.positions.set(id, position)
+    if (position + 1 < this.#maxBatchSize) return
+    this.open = undefined
+    this.due(batch)
+  }
+}

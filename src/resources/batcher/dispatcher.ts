@@ -1,0 +1,176 @@
+/**
+ * The way of a batch: when it goes, how it is answered, and what is remembered of it.
+ */
+import { type Clock, nextTurn, systemClock } from '../../core/clock.ts'
+import { Emitter } from '../../core/events.ts'
+import { capture, resolveNew } from '../../core/handles.ts'
+import { Place, Slots } from '../concurrency/slots.ts'
+import { readAnswers } from './answers.ts'
+import { Batch, type Owner } from './batch.ts'
+import { AnswerCache } from './cache.ts'
+import type { BatcherOptions, CacheOptions, LoadMany } from './contract.ts'
+
+export abstract class Dispatcher implements Owner {
+  readonly name: string
+  protected readonly clock: Clock
+  protected readonly idOf: ((key: unknown) => unknown) | undefined
+  protected readonly dedupes: boolean
+  protected readonly cache: AnswerCache | undefined
+  protected readonly slots: Slots
+  protected readonly emitter: Emitter = new Emitter()
+  /** Batches that are not over. */
+  protected readonly active: Set<Batch> = new Set()
+  /** The batch that fills. */
+  protected open: Batch | undefined
+  protected queued = 0
+  protected batchesSent = 0
+  protected keysSent = 0
+  protected failed = 0
+  readonly #loadMany: LoadMany<unknown, unknown>
+  readonly #options: BatcherOptions
+
+  constructor(
+    loadMany: LoadMany<unknown, unknown>,
+    options: BatcherOptions,
+    cache: CacheOptions | undefined,
+  ) {
+    this.#loadMany = loadMany
+    this.#options = options
+    this.name = options.name ?? 'batcher'
+    this.clock = options.clock ?? systemClock
+    this.idOf = options.key as ((key: unknown) => unknown) | undefined
+    this.dedupes = options.dedupe ?? true
+    this.cache = cache && new AnswerCache(cache.maxSize, cache.ttl, this.clock)
+    this.slots = new Slots(options.maxConcurrentBatches ?? Number.POSITIVE_INFINITY)
+  }
+
+  forget(batch: Batch, position: number): void {
+    const id = batch.ids[position]
+    const entry = batch.entries[position]
+    this.queued--
+    if (entry !== undefined) this.cache?.drop(id, entry)
+    else if (batch.positions.get(id) === position) batch.positions.delete(id)
+  }
+
+  deserted(batch: Batch): void {
+    if (batch.state === 'sent') {
+      this.#dropEntries(batch)
+      batch.abort(AbortSignal.abort().reason)
+    } else this.#discard(batch)
+  }
+
+  protected begin(): Batch {
+    const batch = new Batch(this, this.idOf !== undefined)
+    this.open = batch
+    this.active.add(batch)
+    // Attached here, so that the batch runs in the context of whoever opened it.
+    const told = new Promise(capture)
+    batch.go = resolveNew as () => void
+    told.then(() => this.#send(batch))
+    const { maxWait = 0 } = this.#options
+    if (maxWait === 0) nextTurn(() => this.due(batch))
+    else batch.timer = this.clock.setTimer(() => this.due(batch), maxWait)
+    return batch
+  }
+
+  /** Its time has come: it goes, or waits for a batch before it to end, and may fill up meanwhile. */
+  protected due(batch: Batch): void {
+    if (batch.state !== 'open') return
+    batch.state = 'due'
+    batch.timer?.cancel()
+    const go = (): void => {
+      if (this.open === batch) this.open = undefined
+      batch.go()
+    }
+    if (this.slots.tryAcquire()) go()
+    else {
+      batch.place = new Place(go)
+      this.slots.enqueue(batch.place)
+    }
+  }
+
+  async #send(batch: Batch): Promise<void> {
+    // Everybody left between its being told and its going.
+    if (batch.state === 'over') return this.slots.release()
+    batch.state = 'sent'
+    batch.place = undefined
+    const sent = batch.positionsToSend()
+    const keys = sent === undefined ? batch.keys : sent.map((position) => batch.keys[position])
+    this.queued -= keys.length
+    this.batchesSent++
+    this.keysSent += keys.length
+    const began = this.emitter.observed ? this.clock.now() : 0
+    let failure: { readonly error: unknown } | undefined
+    try {
+      const answers = await this.#call(keys, batch)
+      const { name } = this
+      const { missing } = this.#options
+      const byPosition = !this.dedupes
+      const values = readAnswers(answers, { name, keys, byPosition, idOf: this.idOf, missing })
+      this.#remember(batch, values, sent)
+      batch.settle(values, sent)
+    } catch (error) {
+      failure = { error }
+      this.failed++
+      this.#fail(batch, error)
+    }
+    this.active.delete(batch)
+    this.slots.release()
+    if (!this.emitter.observed) return
+    const at = this.clock.now()
+    const duration = Math.max(0, at - began)
+    const size = keys.length
+    this.emitter.emit({ type: 'batch', policy: this.name, at, size, duration, ...failure })
+  }
+
+  #call(keys: readonly unknown[], batch: Batch): unknown {
+    const { policy } = this.#options
+    if (policy === undefined) return this.#loadMany(keys, batch.context)
+    const { signal } = batch
+    const call = (inner?: { readonly signal?: AbortSignal | undefined }): unknown =>
+      this.#loadMany(keys, { signal: inner?.signal ?? signal })
+    return policy.execute(call, { signal, args: [keys] })
+  }
+
+  #remember(batch: Batch, values: readonly unknown[], sent: readonly number[] | undefined): void {
+    const cache = this.cache
+    if (cache === undefined || batch.state === 'over') return
+    for (let at = 0; at < values.length; at++) {
+      const position = sent === undefined ? at : (sent[at] as number)
+      const entry = batch.entries[position]
+      if (entry === undefined) continue
+      if (values[at] instanceof Error) cache.drop(batch.ids[position], entry)
+      else cache.answer(batch.ids[position], entry, values[at])
+    }
+  }
+
+  #fail(batch: Batch, error: unknown): void {
+    this.#dropEntries(batch)
+    batch.fail(error)
+  }
+
+  #dropEntries(batch: Batch): void {
+    for (const [position, entry] of batch.entries.entries()) {
+      if (entry !== undefined) this.cache?.drop(batch.ids[position], entry)
+    }
+  }
+
+  /** Gives up a batch that nobody waits for. If it was sent, its place is free when its work has ended. */
+  #discard(batch: Batch): void {
+    this.active.delete(batch)
+    if (this.open === batch) this.open = undefined
+    // Once it has been told to go, it gives its place back when it does.
+    if (batch.place?.state === 'waiting') this.slots.abandon(batch.place)
+    batch.end()
+  }
+
+  /** Rejects all that is left with `reason`. */
+  protected dropAll(reason: unknown): void {
+    for (const batch of [...this.active]) {
+      if (batch.state !== 'sent') this.queued -= batch.live
+      this.#fail(batch, reason)
+      this.#discard(batch)
+      batch.abort(reason)
+    }
+  }
+}
