@@ -35,6 +35,7 @@ export class Engine extends Flow {
   relays = false
   readonly #idle: Flight[] = []
   readonly #vacant: number[] = []
+  readonly #gatesOnly = this.steps.every((step) => !(step.react || step.duration))
   readonly #unlimited = this.limits.every((limit) => limit === undefined)
 
   execute(
@@ -46,8 +47,11 @@ export class Engine extends Flow {
   ): Promise<unknown> {
     if (typeof operation !== 'function') return Promise.reject(notAFunction(this.name, operation))
     const flight = this.#idle.pop() ?? this.#create()
-    flight.attempt = new Attempt(flight, operation, args, 1)
     flight.era = eras.now
+    if (this.#gatesOnly && options === undefined && report === undefined) {
+      return this.#pass(flight, operation, args)
+    }
+    flight.attempt = new Attempt(flight, operation, args, 1)
     this.starts[flight.slot] = this.usesTime ? this.time() : UNTIMED
     if (options !== undefined || report !== undefined) {
       const refused = this.#tryBoard(flight, options, report, parent)
@@ -61,6 +65,27 @@ export class Engine extends Flow {
       limits[index]?.begin(flight.slot)
     }
     return this.launch(flight)
+  }
+
+  /**
+   * Gates alone: nothing can end such a call early or run anything else, so the flight does not need to
+   * know its attempt. (A pointer from a pooled object to a young one is the dearest store there is.)
+   */
+  #pass(flight: Flight, operation: Operation<unknown>, args: readonly unknown[]): Promise<unknown> {
+    const { gates } = this
+    const attempt = new Attempt(flight, operation, args, 1)
+    this.starts[flight.slot] = this.usesTime ? this.time() : UNTIMED
+    for (let index = 0; index < gates.length; index++) {
+      const gate = gates[index] as Gate
+      if (gate.running >= gate.limit) {
+        flight.attempt = attempt
+        return this.#divert(flight, index)
+      }
+      gate.running++
+    }
+    flight.calls = 1
+    flight.lent = true
+    return hang(begin(operation, attempt), flight.ok, flight.er)
   }
 
   protected launch(flight: Flight): Promise<unknown> {
