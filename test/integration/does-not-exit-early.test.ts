@@ -77,3 +77,56 @@ describe('LC2 a wait is lost because its timer does not hold the process', () =>
     expect(ended.lingered).toBeLessThan(1_000)
   })
 })
+
+describe('endless retries without a pause', () => {
+  const endless: [string, string][] = [
+    ['failures', 'retry({ maxRetries: Infinity, baseDelay: 0 }).execute(down, options)'],
+    [
+      'synchronous failures',
+      'retry({ maxRetries: Infinity, baseDelay: 0 }).execute(() => { throw new Error() }, options)',
+    ],
+    [
+      'refused results',
+      'retry({ maxRetries: Infinity, baseDelay: 0, shouldRetryResult: () => true }).execute(() => 1, options)',
+    ],
+    [
+      'refusals',
+      `pipeline('p', retry({ maxRetries: Infinity, baseDelay: 0, maxRetryAfter: 0, shouldRetry: () => true }), open)
+         .execute(down, options)`,
+    ],
+  ]
+  it.each(endless)(
+    'leave the event loop its turns: an abort by a timer ends them (%s)',
+    async (_what, call) => {
+      const ended = await runScript(
+        library,
+        `
+      const { pipeline, retry, circuitBreaker } = holdfast
+      const open = circuitBreaker()
+      open.isolate()
+      const controller = new AbortController()
+      const options = { signal: controller.signal }
+      setTimeout(() => controller.abort('enough'), 50)
+      await ${call}.catch(tell)`,
+      )
+
+      expect(ended).toMatchObject({ code: 0, stdout: 'enough', stderr: '' })
+    },
+  )
+
+  it('end by a limit around them', async () => {
+    const ended = await runScript(
+      library,
+      `
+      const { pipeline, retry, timeout } = holdfast
+      await pipeline('p', timeout(50), retry({ maxRetries: Infinity, baseDelay: 0 })).execute(down).catch(tell)`,
+    )
+
+    // By the limit itself, or by the last error when another attempt could not end in time.
+    expect(ended).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^(down|ERR_TIMEOUT)$/),
+      stderr: '',
+    })
+  })
+})

@@ -36,6 +36,16 @@ describe('CB2 a trial aborted by its caller wedges the circuit', () => {
     expect(await breaker.execute(() => 'back')).toBe('back')
   })
 
+  it('gives the place back when the deadline of its caller comes', async () => {
+    const { breaker, clock } = await halfOpenCircuit()
+    const trial = caught(breaker.execute(hangs, { deadline: clock.now() + 50 }))
+    await clock.advance(50)
+    expect((await trial).error).toMatchObject({ code: 'ERR_TIMEOUT' })
+
+    expect(breaker.state).toBe('half-open')
+    expect(await breaker.execute(() => 'back')).toBe('back')
+  })
+
   it('opens again on a trial that throws synchronously', async () => {
     const { breaker } = await halfOpenCircuit()
 

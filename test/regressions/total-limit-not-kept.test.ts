@@ -9,7 +9,7 @@ describe('CO3 a total time limit that is not kept', () => {
   it('settles every call in time when everything inside hangs, in all 120 orders', async () => {
     await withoutNoise(async () => {
       for (const order of orders) {
-        const { clock, policy: inner } = stack(order, hangs, 10_000)
+        const { clock, policy: inner } = stack(order, hangs, { limit: 10_000 })
         inner.subscribe(hangs)
         const total = pipeline({ name: 'total', clock }, timeout({ duration: 500, clock }), inner)
         const controller = new AbortController()

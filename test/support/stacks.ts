@@ -2,6 +2,7 @@
 import {
   type Bulkhead,
   bulkhead,
+  type Clock,
   circuitBreaker,
   fallback,
   type Pipeline,
@@ -22,9 +23,21 @@ export interface Stack {
   readonly slots: Bulkhead
 }
 
+export interface StackOptions {
+  /** Of each attempt, in ms. */
+  readonly limit?: number
+  /** What the policies get as their clock. */
+  readonly dress?: (clock: Clock) => Clock
+}
+
 /** One pipeline of the five, in this order; its fallback answers by `step`. */
-export function stack(order: readonly Kind[], step: () => unknown, limit = 100): Stack {
-  const clock = virtualClock()
+export function stack(
+  order: readonly Kind[],
+  step: () => unknown,
+  { limit = 100, dress = (plain: Clock): Clock => plain }: StackOptions = {},
+): Stack {
+  const time = virtualClock()
+  const clock = dress(time)
   const slots = bulkhead({ maxConcurrent: 3, maxQueue: 3, maxWait: 500, clock })
   const make: Record<Kind, Policy<unknown>> = {
     fallback: fallback({ steps: [step], clock }),
@@ -34,7 +47,7 @@ export function stack(order: readonly Kind[], step: () => unknown, limit = 100):
     timeout: timeout({ duration: limit, clock }),
   }
   const members = order.map((kind) => make[kind])
-  return { clock, slots, members, policy: pipeline({ name: 'order', clock }, ...members) }
+  return { clock: time, slots, members, policy: pipeline({ name: 'order', clock }, ...members) }
 }
 
 export const orders: readonly (readonly Kind[])[] = permutations(kinds)
