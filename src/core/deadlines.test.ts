@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
+import { TurningClock } from '../../test/support/turning-clock.ts'
 import { type VirtualClock, virtualClock } from '../testing/virtual-clock.ts'
-import type { Clock } from './clock.ts'
 import { Deadlines } from './deadlines.ts'
 import { Pulse } from './pulse.ts'
 
@@ -141,48 +141,12 @@ describe('Deadlines on an exact clock', () => {
   })
 })
 
-/** A clock with turns, as the machine has them. */
-interface TurningClock extends Clock {
-  readonly virtual: VirtualClock
-  /** Blocks the loop for so long. */
-  block(ms: number): void
-  /** Ends the present turn: what was put off happens. */
-  endTurn(): void
-  readonly alive: number
-}
-
-function turning(): TurningClock {
-  const virtual = virtualClock()
-  let blocked = 0
-  let deferred: (() => void)[] = []
-  return {
-    virtual,
-    now: () => virtual.now() + blocked,
-    wallTime: () => 0,
-    setTimer: (callback, delay) => virtual.setTimer(callback, delay),
-    defer(callback) {
-      deferred.push(callback)
-    },
-    block(ms) {
-      blocked += ms
-    },
-    endTurn() {
-      const callbacks = deferred
-      deferred = []
-      for (const callback of callbacks) callback()
-    },
-    get alive() {
-      return virtual.pending
-    },
-  }
-}
-
 function inTurns(duration = 100): {
   clock: TurningClock
   deadlines: Deadlines
   expired: [number, number][]
 } {
-  const clock = turning()
+  const clock = new TurningClock()
   const expired: [number, number][] = []
   const deadlines: Deadlines = new Deadlines(duration, new Pulse(clock), (slot) => {
     expired.push([slot, clock.now()])
@@ -295,7 +259,7 @@ describe('Deadlines on a clock with turns', () => {
     clock.endTurn()
 
     expect(clock.virtual.timers).toEqual([{ due: 100, unref: false }])
-    expect(clock.alive).toBe(1)
+    expect(clock.virtual.pending).toBe(1)
   })
 
   it('rest when the timer finds nobody', async () => {

@@ -1,8 +1,9 @@
 import { BulkheadFullError, type HoldfastEvent, pipeline, timeout } from 'holdfast'
 import { type VirtualClock, virtualClock } from 'holdfast/testing'
 import { describe, expect, it } from 'vitest'
-import { type Gate, gate, hangs, quiet, rejection, times } from '../../test/support/calls.ts'
+import { type Gate, gate, hangs, quiet, rejection, times, watch } from '../../test/support/calls.ts'
 import { expectFreeSlots } from '../../test/support/conservation.ts'
+import { TurningClock } from '../../test/support/turning-clock.ts'
 import { type Bulkhead, type BulkheadOptions, bulkhead } from './bulkhead.ts'
 
 interface Busy {
@@ -145,6 +146,126 @@ describe('a bulkhead', () => {
     await Promise.all(calls)
 
     expect(clock.timers).toEqual([])
+  })
+})
+
+describe('a line on a clock with turns', () => {
+  const waiting = (): {
+    clock: TurningClock
+    slots: Bulkhead
+    work: Gate<string>
+    enter(): { status: string; reason?: unknown }
+  } => {
+    const clock = new TurningClock()
+    const slots = bulkhead({ maxConcurrent: 1, maxQueue: 5, maxWait: 100, clock })
+    const work = gate<string>()
+    void slots.execute(() => work.promise)
+    return { clock, slots, work, enter: () => watch(slots.execute(() => 'served')) }
+  }
+
+  it('uses a clock that is an object of a class', async () => {
+    const { clock, enter } = waiting()
+    const waiter = enter()
+    clock.endTurn()
+
+    await clock.virtual.advance(100)
+    clock.endTurn()
+    await quiet()
+
+    expect(waiter).toMatchObject({ status: 'rejected', reason: { waited: 100 } })
+  })
+
+  it('takes no account of a turn that was busy with something else', async () => {
+    const { clock, slots, enter } = waiting()
+    const waiter = enter()
+    clock.block(80)
+    clock.endTurn()
+
+    await clock.virtual.advance(99)
+    clock.endTurn()
+    await quiet()
+    expect(slots.stats().queued).toBe(1)
+    await clock.virtual.advance(1)
+    clock.endTurn()
+    await quiet()
+
+    expect(waiter).toMatchObject({ status: 'rejected', reason: { waited: 100 } })
+    expect(clock.virtual.timers).toEqual([])
+  })
+
+  it('takes a turn of up to a millisecond as no time at all', async () => {
+    const { clock, enter } = waiting()
+    const waiter = enter()
+    clock.block(1)
+    clock.endTurn()
+
+    await clock.virtual.advance(100)
+    clock.endTurn()
+    await quiet()
+
+    expect(waiter).toMatchObject({ status: 'rejected', reason: { waited: 101 } })
+  })
+
+  it('begins the wait of each at the end of its own turn', async () => {
+    const { clock, slots, enter } = waiting()
+    enter()
+    clock.endTurn()
+    await clock.virtual.advance(60)
+    enter()
+    clock.block(30)
+    clock.endTurn()
+
+    await clock.virtual.advance(40)
+    clock.endTurn()
+    await quiet()
+    expect(slots.stats().queued).toBe(1)
+    await clock.virtual.advance(59)
+    clock.endTurn()
+    await quiet()
+    expect(slots.stats().queued).toBe(1)
+    await clock.virtual.advance(1)
+    clock.endTurn()
+    await quiet()
+
+    expect(slots.stats().queued).toBe(0)
+  })
+
+  it('gives a slot that is about to become free one turn to be', async () => {
+    const { clock, slots, work, enter } = waiting()
+    const waiter = enter()
+    clock.endTurn()
+    clock.block(500)
+
+    await clock.virtual.advance(100)
+    work.open('done')
+    await quiet()
+    clock.endTurn()
+    await quiet()
+
+    expect(waiter).toMatchObject({ status: 'fulfilled', value: 'served' })
+    expect(slots.stats()).toMatchObject({ rejected: 0, queued: 0 })
+    expect(clock.virtual.timers).toEqual([])
+  })
+
+  it('leaves no timer behind when the line empties and fills between timer and look', async () => {
+    const { clock, slots, work, enter } = waiting()
+    enter()
+    clock.endTurn()
+    await clock.virtual.advance(100)
+    work.open('done')
+    await quiet()
+    const next = gate<string>()
+    void slots.execute(() => next.promise)
+    const waiter = enter()
+
+    clock.endTurn()
+    expect(clock.virtual.timers).toHaveLength(1)
+    next.open('done')
+    await quiet()
+    clock.endTurn()
+
+    expect(waiter).toMatchObject({ status: 'fulfilled' })
+    expect(clock.virtual.timers).toEqual([])
   })
 })
 

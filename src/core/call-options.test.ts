@@ -1,0 +1,63 @@
+import { describe, expect, it } from 'vitest'
+import { readCallOptions } from './call-options.ts'
+
+const read = (options: unknown): unknown => readCallOptions('stack', options as never)
+
+describe('readCallOptions', () => {
+  it('has no limit and nothing else where nothing is said', () => {
+    const nothing = {
+      signal: undefined,
+      deadline: Number.POSITIVE_INFINITY,
+      priority: undefined,
+      args: undefined,
+    }
+
+    expect(read({})).toEqual(nothing)
+    expect(read({ deadline: undefined, signal: undefined, else: 5 })).toEqual(nothing)
+  })
+
+  it('takes what is given as it is', () => {
+    const { signal } = new AbortController()
+    const args = ['id']
+
+    const found = readCallOptions('stack', { signal, deadline: -5, priority: 3, args })
+
+    expect(found).toEqual({ signal, deadline: -5, priority: 3, args })
+    expect(found.signal).toBe(signal)
+    expect(found.args).toBe(args)
+  })
+
+  it('takes a signal of another realm or library for what it can do', () => {
+    const foreign = { aborted: false, addEventListener: () => undefined }
+
+    expect(read({ signal: foreign })).toMatchObject({ signal: foreign })
+  })
+
+  it.each([
+    [null, 'options must be an object, but was null'],
+    [5, 'options must be an object, but was number'],
+    [{ signal: null }, 'signal must be an AbortSignal, but was null'],
+    [{ signal: 'abort' }, 'signal must be an AbortSignal, but was string'],
+    [{ signal: {} }, 'signal must be an AbortSignal, but was object'],
+    [{ signal: { aborted: false } }, 'signal must be an AbortSignal, but was object'],
+    [{ deadline: '5' }, 'deadline must be a number, but was string'],
+    [{ deadline: Number.NaN }, 'deadline must be a number, but was number'],
+    [{ deadline: null }, 'deadline must be a number, but was null'],
+    [{ args: 'id' }, 'args must be a list, but was string'],
+    [{ args: { length: 1 } }, 'args must be a list, but was object'],
+  ])('refuses %o', (options, message) => {
+    expect(() => read(options)).toThrow(TypeError)
+    expect(() => read(options)).toThrow(`"stack": ${message}`)
+  })
+
+  it('passes on what a getter throws', () => {
+    const broken = new Error('no deadline for you')
+    const options = Object.defineProperty({}, 'deadline', {
+      get() {
+        throw broken
+      },
+    })
+
+    expect(() => read(options)).toThrow(broken)
+  })
+})
