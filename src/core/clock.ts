@@ -70,6 +70,12 @@ export function nextTurn(callback: () => void): void {
   loadedTurn(callback)
 }
 
+/** Calls back after the present turn; at once on a clock whose time is exact and knows no turns. */
+export function inNextTurn(clock: Clock, callback: () => void): void {
+  if (clock.defer === undefined) callback()
+  else clock.defer(callback)
+}
+
 /** What begins a later turn in a runtime: `setImmediate`, or a timer of 0 ms where there is none. */
 export function turnOf({ setImmediate, setTimeout }: TurnSource): (callback: () => void) => void {
   return (callback) => {

@@ -7,7 +7,7 @@
  * took long moves the limits begun in it, and when the timer is due, answers that wait in the same turn
  * of the loop go first.
  */
-import type { Timer } from './clock.ts'
+import { inNextTurn, type Timer } from './clock.ts'
 import type { Pulse, TurnListener } from './pulse.ts'
 
 /** The pulse may be this far behind when a limit begins, in ms; limits are this much longer instead. */
@@ -87,9 +87,7 @@ export class Deadlines implements TurnListener {
     // After a blocked loop timers run before the sockets are read: give an answer that is already
     // there one turn to arrive.
     const { clock } = this.#pulse
-    const { defer } = clock
-    if (defer === undefined) this.#sweep()
-    else defer(this.#sweep)
+    inNextTurn(clock, this.#sweep)
   }
 
   readonly #sweep = (): void => {

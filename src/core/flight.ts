@@ -34,6 +34,8 @@ export class Flight implements Linked, CallView {
   attempt: Attempt = NONE
   /** How often the function has been called. */
   calls = 0
+  /** Which of the calls that it served this is: what another call left behind does not concern it. */
+  generation = 0
   /** The era in which the call was admitted. */
   era = 0
   /** Set when a limit or the caller ended the wait; `cutAt` is the step that did, -1 for the caller. */
@@ -101,6 +103,7 @@ export class Flight implements Linked, CallView {
     }
     this.attempt = NONE
     this.calls = 0
+    this.generation++
   }
 }
 
@@ -112,6 +115,8 @@ export class Attempt implements Context {
   readonly flight: Flight
   /** @internal */
   readonly operation: Operation<unknown>
+  /** @internal */
+  readonly generation: number
   /** @internal The function's promise, when a slot follows it. */
   work: Promise<unknown> | undefined = undefined
   /** @internal Ends what the call waits for, so that the rest runs in its own async context. */
@@ -131,6 +136,7 @@ export class Attempt implements Context {
     attempt: number,
   ) {
     this.flight = flight
+    this.generation = flight === undefined ? -1 : flight.generation
     this.operation = operation
     this.args = args
     this.attempt = attempt

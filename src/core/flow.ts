@@ -6,6 +6,7 @@
  * caller's own async context.
  */
 import { begin, hang } from './begin.ts'
+import { inNextTurn } from './clock.ts'
 import { stackless, TimeoutError } from './errors.ts'
 import type { Flight, Pilot, Wait } from './flight.ts'
 import { capture, rejectNew, resolveNew } from './handles.ts'
@@ -116,9 +117,8 @@ export abstract class Flow extends Walk implements Pilot {
     const wake = resolveNew
     this.#await(flight, wait.index, wait, guard)
     const { clock } = this.steps[wait.index] as Step
-    const { defer } = clock
     if (delay > 0) wait.timer = clock.setTimer(() => wake(undefined), delay)
-    else if (defer !== undefined && flight.calls % BREATH === 0) defer(() => wake(undefined))
+    else if (flight.calls % BREATH === 0) inNextTurn(clock, () => wake(undefined))
     else wake(undefined)
     this.#lookBeforeWaiting(flight)
   }
@@ -204,7 +204,8 @@ export abstract class Flow extends Walk implements Pilot {
       detour.strays = [...others, new Stray(work, this.gates.length)]
     }
     const parent = flight.detour?.parent
-    if (parent?.flight.attempt === parent) parent?.flight.pilot.adopt(parent.flight, work)
+    if (parent === undefined || parent.generation !== parent.flight.generation) return
+    parent.flight.pilot.adopt(parent.flight, work)
   }
 
   /** The limit of the step at `index` was reached. */

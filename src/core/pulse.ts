@@ -37,12 +37,11 @@ export class Pulse {
 
   #read(): number {
     this.#now = this.clock.now()
-    const { defer } = this.clock
-    this.exact = defer === undefined
-    if (defer !== undefined) {
+    this.exact = this.clock.defer === undefined
+    if (!this.exact) {
       this.#fresh = true
       this.turn++
-      defer(this.#end)
+      this.clock.defer?.(this.#end)
     }
     return this.#now
   }

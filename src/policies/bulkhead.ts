@@ -3,7 +3,7 @@
  * One part of a system that is slow can then not take the rest down with it.
  */
 
-import type { Timer } from '../core/clock.ts'
+import { inNextTurn, type Timer } from '../core/clock.ts'
 import { BulkheadFullError, stackless } from '../core/errors.ts'
 import { quiet } from '../core/events.ts'
 import {
@@ -232,9 +232,7 @@ class BulkheadPolicy extends StepPolicy implements Bulkhead, TurnListener {
 
   /** After a blocked loop timers run first: a slot that is about to be freed gets one turn to be. */
   readonly #isOverdue = (): void => {
-    const { defer } = this.clock
-    if (defer === undefined) this.#refuseOverdue()
-    else defer(() => this.#refuseOverdue())
+    inNextTurn(this.clock, () => this.#refuseOverdue())
   }
 
   #refuseOverdue(): void {
@@ -246,6 +244,7 @@ class BulkheadPolicy extends StepPolicy implements Bulkhead, TurnListener {
       if (place.since + this.#maxWait <= now) place.refuse(this.#full(now - place.since))
       else oldest = Math.min(oldest, place.since)
     }
+    this.#overdue?.cancel()
     this.#overdue = undefined
     this.#watchLine(oldest + this.#maxWait - now)
   }
