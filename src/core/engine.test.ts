@@ -286,6 +286,27 @@ describe('a step', () => {
     ])
   })
 
+  it.each([new Error('a broken clock'), 'a broken clock'])(
+    'that breaks while it is asked refuses the call: %o',
+    async (thrown) => {
+      const one = step('one', {
+        gate: new Gate(0),
+        admit() {
+          throw thrown
+        },
+      })
+
+      const error = await rejection(engineOf(step('outer'), one).execute(hangs))
+
+      if (thrown instanceof Error) expect(error).toBe(thrown)
+      else {
+        expect(error).toBeInstanceOf(TypeError)
+        expect(error).toMatchObject({ message: '"one": admission failed', cause: thrown })
+      }
+      expect(counts(one)).toEqual([0, 0, 0, 0, 1, 0])
+    },
+  )
+
   it('of an earlier era is late: told so, and not counted out of the new one', async () => {
     const log: unknown[][] = []
     const one = witness('one', log)

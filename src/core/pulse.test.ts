@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { TurningClock } from '../../test/support/turning-clock.ts'
 import { virtualClock } from '../testing/virtual-clock.ts'
 import type { Clock } from './clock.ts'
 import { Pulse, pulseOf } from './pulse.ts'
@@ -81,6 +82,18 @@ describe('a Pulse', () => {
 
     expect(seen).toEqual([250])
     expect(pulse.now()).toBe(250)
+  })
+
+  it('uses a clock that is an object of a class', async () => {
+    const clock = new TurningClock()
+    const pulse = new Pulse(clock)
+
+    pulse.now()
+    clock.block(5)
+    expect(pulse.now()).toBe(0)
+    clock.endTurn()
+
+    expect(pulse.now()).toBe(5)
   })
 
   it('is exact on a clock without turns', async () => {

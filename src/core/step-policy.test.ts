@@ -243,6 +243,35 @@ describe('subscribe', () => {
     expect(other.gate.alert).toBe(0)
   })
 
+  it('measures latency as long as somebody listens', async () => {
+    const clock = virtualClock()
+    const policy = new Plain({ clock })
+    await policy.execute(() => clock.advance(50))
+
+    const [leave, leaveToo] = [1, 2].map(() => policy.subscribe(() => undefined))
+    await policy.execute(() => clock.advance(30))
+    expect(policy.stats().latency).toMatchObject({ count: 1, max: 30 })
+    leave?.()
+    await policy.execute(() => clock.advance(10))
+    expect(policy.stats().latency).toMatchObject({ count: 2, mean: 20 })
+    leaveToo?.()
+
+    expect(policy.stats().latency).toBe(null)
+    expect(policy.gate.alert).toBe(0)
+  })
+
+  it('goes on measuring what was asked for when nobody listens any more', async () => {
+    const clock = virtualClock()
+    const policy = new Plain({ clock, latency: true })
+
+    const leave = policy.subscribe(() => undefined)
+    await policy.execute(() => clock.advance(30))
+    leave()
+    await policy.execute(() => clock.advance(10))
+
+    expect(policy.stats().latency).toMatchObject({ count: 2, mean: 20 })
+  })
+
   it('hears an error with the call that it ended', async () => {
     const policy = new Plain({ clock: virtualClock() })
     const heard: unknown[] = []
