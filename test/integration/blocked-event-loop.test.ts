@@ -52,6 +52,15 @@ describe('TO5 a blocked event loop makes a false timeout', () => {
     expect(breaker.stats()).toMatchObject({ state: 'closed', succeeded: 5, timedOut: 0 })
   })
 
+  it('delivers it to a call with a deadline of its caller as well', async () => {
+    const calls = pipeline('calls')
+    const answer = calls.execute(call, { deadline: performance.now() + 100 })
+    await asked()
+    block(200)
+
+    expect(await answer).toBe('answer')
+  })
+
   it('delivers it to a call that began in the very turn that was blocked', async () => {
     const calls = timeout(100)
     const answer = calls.execute(call)
