@@ -50,7 +50,7 @@ export function judge(error: unknown): Verdict {
 }
 
 function judgeObject(error: object): Verdict {
-  if (error instanceof RejectedError) return 'rejected'
+  if (isResilienceError(error) && error instanceof RejectedError) return 'rejected'
   if (error instanceof Error) {
     if (error.name === 'AbortError') return 'aborted'
     if (isProgrammingError(error)) return 'bug'

@@ -64,6 +64,9 @@ export function retry(options: RetryOptions = {}): Retry {
   return new RetryPolicy(readRetryOptions(options))
 }
 
+/** What is told when nobody is there to hear it. */
+const UNTOLD: RetryInfo = { attempt: 0, retriesLeft: 0, elapsed: 0 }
+
 /** Of one call. */
 interface Progress {
   retries: number
@@ -80,6 +83,8 @@ class RetryPolicy extends StepPolicy implements Retry {
   readonly #random: RandomSource
   readonly #maxDelay: number
   readonly #maxRetryAfter: number
+  /** Somebody is told how an attempt went: only then is the clock read for it. */
+  readonly #tells: boolean
   #retries = 0
   #recovered = 0
   readonly #gaveUp = {
@@ -102,7 +107,9 @@ class RetryPolicy extends StepPolicy implements Retry {
     const { beforeAttempt, afterAttempt, shouldRetryResult, budget } = options
     if (beforeAttempt !== undefined) this.gate.limit = 0
     this.gate.ask(Boolean(afterAttempt ?? shouldRetryResult ?? budget))
-    const { maxElapsed = Number.POSITIVE_INFINITY } = options
+    const { maxElapsed = Number.POSITIVE_INFINITY, onRetry, onGiveUp, shouldRetry } = options
+    const told = afterAttempt ?? onRetry ?? onGiveUp ?? shouldRetry ?? shouldRetryResult
+    this.#tells = told !== undefined || maxElapsed < Number.POSITIVE_INFINITY
     const pauses = plannedPauses(this.backoff, this.maxRetries, this.#maxDelay)
     const longestPauses = plannedPauses(
       this.backoff,
@@ -124,7 +131,7 @@ class RetryPolicy extends StepPolicy implements Retry {
     visit.memo ??= { retries: 0, previousDelay: 0, deposited: false }
     const progress = visit.memo as Progress
     const { call } = visit
-    const info = this.#info(call, progress)
+    const info = this.#tells || this.emitter.observed ? this.#info(call, progress) : UNTOLD
     const { afterAttempt, budget } = this.#options
     // A refused call was not sent: it earns nothing.
     if (!progress.deposited && outcome.ending !== 'rejected') {
@@ -198,7 +205,9 @@ class RetryPolicy extends StepPolicy implements Retry {
   #stopsBefore(call: CallView, elapsed: number, delay: number): GaveUp['reason'] | undefined {
     const { maxElapsed = Number.POSITIVE_INFINITY, budget } = this.#options
     if (elapsed + delay >= maxElapsed) return 'max-elapsed'
-    if (this.clock.now() + delay >= call.deadline) return 'deadline'
+    const { deadline } = call
+    if (deadline < Number.POSITIVE_INFINITY && this.clock.now() + delay >= deadline)
+      return 'deadline'
     return budget === undefined || quiet(budget.tryWithdraw()) === true ? undefined : 'budget'
   }
 
