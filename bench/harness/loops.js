@@ -11,6 +11,15 @@ const sequential = (/** @type {string} */ call) => `
   for (let turn = 0; turn < turns; turn++) last = await ${call}
   return last`
 
+/** One loan after the other, each given back at once. */
+const lent = (/** @type {string} */ call) => `
+  let last
+  for (let turn = 0; turn < turns; turn++) {
+    last = await ${call}
+    back(last)
+  }
+  return last`
+
 /** One call after the other, each of them rejected, the rejection caught. */
 const caught = (/** @type {string} */ call) => `
   let last
@@ -73,7 +82,7 @@ const lanes = (/** @type {string} */ call) => `
   return sum`
 
 /** @type {Record<string, (call: string) => string>} */
-const loops = { sequential, caught, inTurns, together, inFlight, lanes }
+const loops = { sequential, lent, caught, inTurns, together, inFlight, lanes }
 
 let compiled = 0
 

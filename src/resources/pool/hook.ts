@@ -97,9 +97,9 @@ export function follow<T>(work: T | PromiseLike<T>): Promise<T> {
   return isPlain(work) ? work : new Promise((resolve) => resolve(work))
 }
 
-/** A `then` of its own, or of a subclass, may call back twice: only the plain class is trusted. */
+/** A `then` of its own may call back twice: only the one of the language is trusted. */
 export function isPlain<T>(work: T | PromiseLike<T>): work is Promise<T> {
-  return work instanceof Promise && work.then === then && work.constructor === Promise
+  return work instanceof Promise && work.then === then
 }
 
 const { then } = Promise.prototype

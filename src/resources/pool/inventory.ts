@@ -41,6 +41,8 @@ export class Inventory<R> {
   /** The idle resource that would be lent next. */
   get next(): Member<R> | undefined {
     const shelf = this.#shelf
+    // Reading before the first element is as dear as a promise.
+    if (shelf.length === 0) return undefined
     return this.#newestFirst ? shelf[shelf.length - 1] : shelf[0]
   }
 

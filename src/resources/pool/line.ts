@@ -2,17 +2,20 @@
  * Those who wait for a resource: first come, first served, each for as long as it may, each able to
  * leave at any moment. Whoever has left is never handed anything.
  *
- * A waiter is a promise: what follows it runs in the async context of whoever waits.
+ * A waiter is a promise: what follows it runs in the async context of whoever waits. The line is a
+ * linked list of the waiters themselves, so that waiting allocates nothing else.
  */
 import { type Linked, link, type SignalHub, unlink } from '../../core/abort.ts'
 import type { Timer } from '../../core/clock.ts'
 import { capture, rejectNew, resolveNew } from '../../core/handles.ts'
 import type { Pulse } from '../../core/pulse.ts'
-import { type Ticket, WaitQueue } from '../../core/queue.ts'
 import type { Member } from './member.ts'
 
 export class Line<R> {
-  readonly #queue = new WaitQueue<Waiter<R>>()
+  /** How many wait. */
+  size = 0
+  #first: Waiter<R> | undefined
+  #last: Waiter<R> | undefined
   readonly #pulse: Pulse
   /** What a waiter is told whose time is up. */
   readonly #tooLate: (waited: number) => Error
@@ -27,58 +30,69 @@ export class Line<R> {
     this.#onLeave = onLeave
   }
 
-  get size(): number {
-    return this.#queue.size
-  }
-
   /** Stands in line until `due`. `signal` must not be aborted yet. */
   join(
+    now: number,
     due: number,
     signal: AbortSignal | undefined,
     borrower: Error | undefined,
   ): Promise<Member<R>> {
     const granted = new Promise(capture) as Promise<Member<R>>
-    const waiter = new Waiter<R>(this, this.#pulse.now(), due, borrower)
-    waiter.ticket = this.#queue.push(waiter)
-    if (signal !== undefined) link(signal, waiter)
+    const waiter = new Waiter<R>(now, due, borrower)
+    const last = this.#last
+    this.#last = waiter
+    if (last === undefined) this.#first = waiter
+    else {
+      last.behind = waiter
+      waiter.ahead = last
+    }
+    this.size++
+    if (signal !== undefined) {
+      waiter.caller = new Caller((reason) => this.#leave(waiter, () => reason))
+      link(signal, waiter.caller)
+    }
     if (due < this.#due) this.#arm(due)
     return granted
   }
 
   /** The first in line, who leaves it and must be granted something. */
   shift(): Waiter<R> | undefined {
-    const waiter = this.#queue.shift()
-    if (waiter !== undefined) {
-      unlink(waiter)
-      this.#rest()
-    }
+    const waiter = this.#first
+    if (waiter !== undefined) this.#remove(waiter)
     return waiter
   }
 
   /** Sends everybody away; says how many that were. */
   refuseAll(error: unknown): number {
-    const waiters = this.#queue.clear()
-    this.#rest()
-    for (const waiter of waiters) {
-      unlink(waiter)
-      waiter.reject(error)
-    }
-    return waiters.length
+    const { size } = this
+    // As many as there are now: whoever is told may come back at once.
+    for (let left = size; left > 0; left--) this.shift()?.reject(error)
+    return size
   }
 
-  /** @internal Used by a waiter. */
-  leave(waiter: Waiter<R>, error: () => unknown): void {
-    if (waiter.ticket === undefined || !this.#queue.remove(waiter.ticket)) return
-    unlink(waiter)
-    this.#rest()
+  #leave(waiter: Waiter<R>, error: () => unknown): void {
+    if (!waiter.inLine) return
+    this.#remove(waiter)
     waiter.reject(error())
     this.#onLeave()
   }
 
+  #remove(waiter: Waiter<R>): void {
+    const { ahead, behind, caller } = waiter
+    if (ahead === undefined) this.#first = behind
+    else ahead.behind = behind
+    if (behind === undefined) this.#last = ahead
+    else behind.ahead = ahead
+    waiter.ahead = undefined
+    waiter.behind = undefined
+    waiter.inLine = false
+    if (caller !== undefined) unlink(caller)
+    if (--this.size === 0) this.#rest()
+  }
+
   /** The timer goes with the last in line, and keeps the process alive until then. */
   #rest(): void {
-    if (this.#queue.size > 0 || this.#timer === undefined) return
-    this.#timer.cancel()
+    this.#timer?.cancel()
     this.#timer = undefined
     this.#due = Number.POSITIVE_INFINITY
   }
@@ -102,37 +116,47 @@ export class Line<R> {
     const now = this.#pulse.clock.now()
     this.#due = Number.POSITIVE_INFINITY
     let next = Number.POSITIVE_INFINITY
-    for (const waiter of this.#queue) {
-      if (waiter.due <= now) this.leave(waiter, () => this.#tooLate(now - waiter.since))
-      else next = Math.min(next, waiter.due)
+    let waiter = this.#first
+    while (waiter !== undefined) {
+      const { behind }: Waiter<R> = waiter
+      const { due, since } = waiter
+      if (due <= now) this.#leave(waiter, () => this.#tooLate(now - since))
+      else next = Math.min(next, due)
+      waiter = behind
     }
-    if (this.#queue.size > 0 && next < this.#due) this.#arm(next)
+    if (this.size > 0 && next < this.#due) this.#arm(next)
   }
 }
 
-export class Waiter<R> implements Linked {
+export class Waiter<R> {
   readonly since: number
   readonly due: number
   readonly borrower: Error | undefined
   readonly grant: (member: Member<R>) => void
   readonly reject: (error: unknown) => void
-  ticket: Ticket | undefined = undefined
-  hub: SignalHub | undefined = undefined
-  previous: Linked | undefined = undefined
-  next: Linked | undefined = undefined
-  readonly #line: Line<R>
+  ahead: Waiter<R> | undefined = undefined
+  behind: Waiter<R> | undefined = undefined
+  caller: Caller | undefined = undefined
+  inLine = true
 
   /** Call right after `new Promise(capture)`. */
-  constructor(line: Line<R>, since: number, due: number, borrower: Error | undefined) {
-    this.#line = line
+  constructor(since: number, due: number, borrower: Error | undefined) {
     this.since = since
     this.due = due
     this.borrower = borrower
     this.grant = resolveNew as (member: Member<R>) => void
     this.reject = rejectNew
   }
+}
 
-  onAbort(reason: unknown): void {
-    this.#line.leave(this, () => reason)
+/** Whoever has a signal and waits: for a resource, or for the answer of a `use`. */
+export class Caller implements Linked {
+  hub: SignalHub | undefined = undefined
+  previous: Linked | undefined = undefined
+  next: Linked | undefined = undefined
+  readonly onAbort: (reason: unknown) => void
+
+  constructor(onAbort: (reason: unknown) => void) {
+    this.onAbort = onAbort
   }
 }

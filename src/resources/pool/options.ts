@@ -185,7 +185,11 @@ export function settle<R>(given: PoolOptions<R>): Settings<R> {
     maxWaiting: options.maxWaiting ?? Number.POSITIVE_INFINITY,
     idleTimeout,
     maxLifetime: options.maxLifetime ?? 1_800_000,
-    maxUses: options.maxUses ?? Number.POSITIVE_INFINITY,
+    // Compared on each loan: a small integer that no count ever is.
+    maxUses:
+      options.maxUses === undefined || options.maxUses === Number.POSITIVE_INFINITY
+        ? -1
+        : options.maxUses,
     keepaliveInterval,
     freshFor: validate === undefined ? Number.POSITIVE_INFINITY : (options.validateAfter ?? 500),
     careAfter: Math.min(idleTimeout, keepaliveInterval),

@@ -2,12 +2,13 @@
  * Resources that are dear to make, such as connections: made once, lent to one at a time, looked after
  * in between. What is lent comes back or is replaced; what is broken is never lent again.
  */
-import { type Linked, link, type SignalHub, unlink } from '../../core/abort.ts'
+import { link, unlink } from '../../core/abort.ts'
 import { type HoldfastEvent, harmless, type Listener } from '../../core/events.ts'
 import { capture, rejectNew, resolveNew } from '../../core/handles.ts'
 import { close, drain } from './closing.ts'
 import type { AcquireOptions, CloseReport, Lease, Pool, PoolStats } from './contract.ts'
 import { begin, follow, isPlain } from './hook.ts'
+import { Caller } from './line.ts'
 import { Loan } from './loan.ts'
 import type { Member } from './member.ts'
 import { faultOf, type PoolOptions, readCloseTimeout, settle } from './options.ts'
@@ -125,7 +126,7 @@ class ResourcePool<R> implements Pool<R> {
   }
 
   stats(): PoolStats {
-    const { inventory, line, settings, counts } = this.#supply
+    const { inventory, line, settings, counts, acquired } = this.#supply
     return {
       name: this.name,
       total: inventory.size,
@@ -137,6 +138,7 @@ class ResourcePool<R> implements Pool<R> {
       waiting: line.size,
       minSize: settings.minSize,
       maxSize: settings.maxSize,
+      acquired,
       ...counts,
     }
   }
@@ -157,7 +159,9 @@ class ResourcePool<R> implements Pool<R> {
       throw new TypeError(`pool "${this.name}": use needs a function, but was given ${typeof fn}`)
     }
     const supply = this.#supply
-    const member = await this.#obtain(options)
+    const member = await (options === undefined && supply.phase === 'open'
+      ? this.#wait(undefined, Number.POSITIVE_INFINITY)
+      : this.#obtain(options))
     const signal = options?.signal
     if (signal !== undefined) return this.#useWatched(fn, member, signal)
     // The pool may have been closed between the grant and this.
@@ -188,7 +192,10 @@ class ResourcePool<R> implements Pool<R> {
     const resource = member.resource as R
     const answer = new Promise(capture) as Promise<T>
     const { cancel } = supply.settings
+    const resolve = resolveNew as (value: T) => void
+    const reject = rejectNew
     const caller = new Caller((reason) => {
+      reject(reason)
       if (cancel !== undefined) harmless(cancel, resource, reason)
     })
     link(signal, caller)
@@ -196,12 +203,12 @@ class ResourcePool<R> implements Pool<R> {
       (value) => {
         unlink(caller)
         supply.giveBack(member)
-        caller.resolve(value)
+        resolve(value)
       },
       (error: unknown) => {
         unlink(caller)
         supply.giveBackFailed(member, error)
-        caller.reject(error)
+        reject(error)
       },
     )
     return answer
@@ -210,7 +217,6 @@ class ResourcePool<R> implements Pool<R> {
   /** A resource: idle, validated, made, or come back; or the reason why there is none. */
   #obtain(options: AcquireOptions = NONE): Promise<Member<R>> {
     const supply = this.#supply
-    const { settings, line, inventory, pulse } = supply
     const { signal, deadline = Number.POSITIVE_INFINITY } = options
     const fault = faultOf(options)
     if (fault !== undefined) return Promise.reject(new TypeError(`pool "${this.name}": ${fault}`))
@@ -218,14 +224,22 @@ class ResourcePool<R> implements Pool<R> {
     if (signal?.aborted === true) return Promise.reject(signal.reason)
     const member = supply.take()
     if (member !== undefined) return Promise.resolve(member)
+    return this.#wait(signal, deadline)
+  }
+
+  #wait(signal: AbortSignal | undefined, deadline: number): Promise<Member<R>> {
+    const supply = this.#supply
+    const { settings, line, inventory } = supply
+    const allLent = inventory.lent.size === settings.limit
     // Only those count as waiting who wait for somebody else's release.
     const room = supply.suspended ? 0 : settings.limit - inventory.lent.size
-    if (line.size >= settings.maxWaiting + Math.max(0, room)) return Promise.reject(supply.full())
+    if (line.size >= settings.maxWaiting + room) return Promise.reject(supply.full())
+    const now = supply.pulse.now()
+    const due = Math.min(now + settings.acquireTimeout, deadline)
     const borrower = supply.watchesLoans ? new Error('borrowed here') : undefined
-    const due = Math.min(pulse.now() + settings.acquireTimeout, deadline)
-    const granted = line.join(due, signal, borrower)
+    const granted = line.join(now, due, signal, borrower)
     // All are lent: nothing can be done but wait.
-    if (inventory.lent.size === settings.limit) return granted
+    if (allLent) return granted
     supply.maker.knock()
     supply.balance()
     return granted
@@ -233,23 +247,3 @@ class ResourcePool<R> implements Pool<R> {
 }
 
 const NONE: AcquireOptions = {}
-
-/** Whoever waits for the answer of a `use`, until its signal aborts. */
-class Caller implements Linked {
-  hub: SignalHub | undefined = undefined
-  previous: Linked | undefined = undefined
-  next: Linked | undefined = undefined
-  readonly resolve: (value: unknown) => void = resolveNew
-  readonly reject: (error: unknown) => void = rejectNew
-  readonly #onAbort: (reason: unknown) => void
-
-  /** Call right after `new Promise(capture)`. */
-  constructor(onAbort: (reason: unknown) => void) {
-    this.#onAbort = onAbort
-  }
-
-  onAbort(reason: unknown): void {
-    this.reject(reason)
-    this.#onAbort(reason)
-  }
-}

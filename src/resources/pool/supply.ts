@@ -133,6 +133,7 @@ export class Supply<R> extends Voice<R> implements Orderer<R>, Ward<R> {
     const done = (ended: Ended<unknown>): void => {
       inventory.forget(member)
       counts.destroyed++
+      this.endedUses += member.uses
       if (ended.ok) this.tell({ change: 'destroyed', reason, error })
       else {
         this.tell({ change: 'destroy-failed', reason, error: ended.error })
@@ -235,8 +236,7 @@ export class Supply<R> extends Voice<R> implements Orderer<R>, Ward<R> {
 
   #lend(member: Member<R>): void {
     this.inventory.lend(member)
-    this.counts.acquired++
-    if (++member.uses >= this.settings.maxUses) member.condemn('lent maxUses times')
+    if (++member.uses === this.settings.maxUses) member.condemn('lent maxUses times')
   }
 
   #retire(member: Member<R>): void {

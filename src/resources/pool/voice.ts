@@ -15,7 +15,6 @@ export abstract class Voice<R> {
   readonly inventory: Inventory<R>
   readonly emitter: Emitter = new Emitter()
   readonly counts = {
-    acquired: 0,
     timedOut: 0,
     rejected: 0,
     created: 0,
@@ -24,6 +23,9 @@ export abstract class Voice<R> {
     leaked: 0,
   }
 
+  /** Loans of the resources that are no more. */
+  protected endedUses = 0
+
   constructor(settings: Settings<R>) {
     this.settings = settings
     this.inventory = new Inventory(settings.order)
@@ -31,6 +33,13 @@ export abstract class Voice<R> {
 
   /** Who stands in line. */
   abstract get waiting(): number
+
+  /** Loans so far; counted by the resources, so that lending touches nothing else. */
+  get acquired(): number {
+    let uses = this.endedUses
+    for (const member of this.inventory.members) uses += member.uses
+    return uses
+  }
 
   facts(): PoolFacts {
     const { inventory, waiting, settings } = this
