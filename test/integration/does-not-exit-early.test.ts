@@ -24,9 +24,17 @@ const waits: [what: string, script: string, told: string][] = [
     'first\nERR_TIMEOUT',
   ],
   [
-    'a limit that begins after the policy was idle',
+    'a limit that begins while the policy is idle',
     `const limit = holdfast.timeout(60)
-     await limit.execute(async () => new Promise((resolve) => setTimeout(resolve, 30)))
+     await limit.execute(() => new Promise((resolve) => setTimeout(resolve, 30)))
+     await new Promise((resolve) => setTimeout(resolve, 10))
+     await limit.execute(hang).catch(tell)`,
+    'ERR_TIMEOUT',
+  ],
+  [
+    'a limit that begins after the policy was idle for longer than that',
+    `const limit = holdfast.timeout(60)
+     await limit.execute(() => new Promise((resolve) => setTimeout(resolve, 30)))
      await new Promise((resolve) => setTimeout(resolve, 80))
      await limit.execute(hang).catch(tell)`,
     'ERR_TIMEOUT',
