@@ -69,6 +69,17 @@ describe('TO5 a blocked event loop makes a false timeout', () => {
     expect(await answer).toBe('answer')
   })
 
+  it('does not count the block against that call when another one’s limit ends right after it', async () => {
+    const calls = timeout(100)
+    const earlier = caught(calls.execute(hangs))
+    await sleep(50)
+    const answer = calls.execute(call)
+    block(200)
+
+    expect(await answer).toBe('answer')
+    expect((await earlier).error).toMatchObject({ code: 'ERR_TIMEOUT' })
+  })
+
   it('delivers it to the second attempt of a retry as well', async () => {
     const calls = pipeline('calls', retry({ maxRetries: 1, baseDelay: 1 }), timeout(100))
     let attempts = 0
