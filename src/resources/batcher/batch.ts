@@ -4,7 +4,6 @@
  * A single load has a promise of its own; a `loadMany` has one for all its keys and only remembers where
  * they went, in runs, so that a thousand keys cost little more than the batch itself.
  */
-import type { Linked, SignalHub } from '../../core/abort.ts'
 import type { Timer } from '../../core/clock.ts'
 import { type Deferred, deferred } from '../../core/deferred.ts'
 import { describeError } from '../../core/errors.ts'
@@ -21,12 +20,18 @@ export interface Owner {
   deserted(batch: Batch): void
 }
 
+/** Those who wait for many positions at once. */
+export interface Part {
+  /** The answers, by position. */
+  fill(values: readonly unknown[]): void
+  /** The same for every position. */
+  fillWith(error: Error): void
+}
+
 export class Batch {
   readonly keys: unknown[] = []
   /** What the keys are known by. */
   readonly ids: unknown[]
-  /** Position by id, when nothing else remembers it. */
-  readonly positions: Map<unknown, number> = new Map()
   /** By position, with a cache. */
   readonly entries: (Entry | undefined)[] = []
   /** Filling, told to go, sent, over. */
@@ -34,10 +39,16 @@ export class Batch {
   timer: Timer | undefined = undefined
   place: Place | undefined = undefined
   go: () => void = nothing
+  /** Position by id, from when it would be full if there were no key twice. */
+  #positions: Map<unknown, number> | undefined
+  /** So many keys are known to differ. */
+  #different = 0
   readonly #owner: Owner
-  /** How many wait, by position; and for how many positions somebody does. */
-  readonly #waiters: number[] = []
+  /** Positions that somebody waits for. */
   #live = 0
+  /** Where nobody waits any more; and how many wait, where it is more than one. */
+  #gone: Set<number> | undefined
+  #sharers: Map<number, number> | undefined
   #singles: Single[] = []
   #parts: Part[] = []
   #controller: AbortController | undefined
@@ -48,15 +59,6 @@ export class Batch {
     this.ids = hasIds ? [] : this.keys
   }
 
-  /** Takes a key in; its position. */
-  add(key: unknown, id: unknown): number {
-    const position = this.keys.push(key) - 1
-    if (this.ids !== this.keys) this.ids.push(id)
-    this.#waiters.push(0)
-    return position
-  }
-
-  /** Keys that somebody waits for. */
   get live(): number {
     return this.#live
   }
@@ -70,27 +72,81 @@ export class Batch {
     return new LazyContext(this)
   }
 
+  /** Takes a key in, for one who waits; its position. */
+  add(key: unknown, id: unknown): number {
+    const position = this.keys.push(key) - 1
+    if (this.ids !== this.keys) this.ids.push(id)
+    this.#positions?.set(id, position)
+    this.#live++
+    return position
+  }
+
+  /** As `add` and `promiseOf`, for a key that is its own id. */
+  take(key: unknown): Promise<unknown> {
+    const position = this.keys.push(key) - 1
+    this.#live++
+    const promise = new Promise(capture)
+    this.#singles[position] = new Single(promise, resolveNew, rejectNew)
+    return promise
+  }
+
+  /** Where the key is already, if that is known: it is looked for when the batch is sent, or nearly full. */
+  find(id: unknown): number | undefined {
+    return this.#positions?.get(id)
+  }
+
+  /** Whether there are `size` different keys. What comes twice is found from now on as it comes. */
+  isFull(size: number): boolean {
+    if (this.#positions === undefined) {
+      if (this.#isPlain) return true
+      this.#positions = new Map()
+      for (const [position, id] of this.ids.entries()) {
+        if (!this.#positions.has(id) && !this.#gone?.has(position))
+          this.#positions.set(id, position)
+      }
+    }
+    return this.#positions.size >= size
+  }
+
+  /** Somebody waits for every key, and none is there twice. */
+  get #isPlain(): boolean {
+    const { length } = this.keys
+    if (this.#live !== length) return false
+    if (this.#different !== length && !allDiffer(this.ids)) return false
+    this.#different = length
+    return true
+  }
+
   /** One more waits for the key at `position`. */
-  join(position: number): void {
-    const before = this.#waiters[position] as number
-    this.#waiters[position] = before + 1
-    if (before === 0) this.#live++
+  share(position: number): void {
+    if (this.#gone?.delete(position)) this.#live++
+    else {
+      this.#sharers ??= new Map()
+      this.#sharers.set(position, (this.#sharers.get(position) ?? 1) + 1)
+    }
   }
 
   /** One less does, and nobody else is touched. */
   leave(position: number): void {
     if (this.state === 'over') return
-    const left = (this.#waiters[position] as number) - 1
-    this.#waiters[position] = left
-    if (left > 0) return
+    const sharers = this.#sharers?.get(position) ?? 1
+    if (sharers > 1) {
+      this.#sharers?.set(position, sharers - 1)
+      return
+    }
+    this.#gone ??= new Set()
+    this.#gone.add(position)
     this.#live--
-    if (this.state !== 'sent') this.#owner.forget(this, position)
+    if (this.state !== 'sent') {
+      const id = this.ids[position]
+      if (this.#positions?.get(id) === position) this.#positions.delete(id)
+      this.#owner.forget(this, position)
+    }
     if (this.#live === 0) this.#owner.deserted(this)
   }
 
   /** A promise of the value at `position`, the same one for all. */
   promiseOf(position: number): Promise<unknown> {
-    this.join(position)
     const known = this.#singles[position]
     if (known !== undefined) return known.promise
     const promise = new Promise(capture)
@@ -102,20 +158,33 @@ export class Batch {
     this.#parts.push(part)
   }
 
-  /** Which positions are sent: all that somebody waits for. */
-  positionsToSend(): number[] | undefined {
-    if (this.#live === this.keys.length) return undefined
-    return [...this.keys.keys()].filter((position) => (this.#waiters[position] as number) > 0)
+  /** What is sent: each key that somebody waits for, once if `dedupes`. */
+  pack(dedupes: boolean): Parcel {
+    const { keys, ids } = this
+    const allLive = this.#live === keys.length
+    if (allLive && (!dedupes || new Set(ids).size === keys.length))
+      return { keys, index: undefined }
+    const wanted: unknown[] = []
+    const known = new Map<unknown, number>()
+    const index = keys.map((key, position) => {
+      if (this.#gone?.has(position)) return -1
+      const id = ids[position]
+      const at = dedupes ? known.get(id) : undefined
+      if (at !== undefined) return at
+      known.set(id, wanted.length)
+      return wanted.push(key) - 1
+    })
+    return { keys: wanted, index }
   }
 
-  /** Hands out the answers, which come in the order of `sent`. */
-  settle(answers: readonly unknown[], sent: readonly number[] | undefined): void {
+  /** Hands out the answers, by position. */
+  settle(values: readonly unknown[]): void {
     if (this.state === 'over') return
-    const values = sent === undefined ? answers : spread(answers, sent)
-    for (const [position, single] of this.#singles.entries()) {
+    const singles = this.#singles
+    for (let position = 0; position < singles.length; position++) {
       const value = values[position]
-      if (value instanceof Error) single?.reject(value)
-      else single?.resolve(value)
+      if (value instanceof Error) singles[position]?.reject(value)
+      else singles[position]?.resolve(value)
     }
     for (const part of this.#parts) part.fill(values)
     this.end()
@@ -148,6 +217,12 @@ export class Batch {
   }
 }
 
+/** The keys that are sent, and where among them each position is; undefined: at its own. */
+export interface Parcel {
+  readonly keys: readonly unknown[]
+  readonly index: readonly number[] | undefined
+}
+
 /** A load of its own. */
 class Single {
   readonly promise: Promise<unknown>
@@ -165,117 +240,6 @@ class Single {
   }
 }
 
-/** The keys of one `loadMany`, wherever they went. */
-export class Group {
-  readonly values: unknown[]
-  readonly #parts = new Map<Batch, Part>()
-  #last: Part | undefined
-  #left = 0
-  #resolve: ((values: unknown[]) => void) | undefined
-
-  constructor(size: number) {
-    this.values = new Array(size)
-  }
-
-  /** The value at `target` will be that of `position` in the batch. */
-  expect(target: number, batch: Batch, position: number): void {
-    batch.join(position)
-    let part = this.#last
-    if (part?.batch !== batch) {
-      part = this.#parts.get(batch)
-      if (part === undefined) {
-        part = new Part(this, batch)
-        this.#parts.set(batch, part)
-        this.#left++
-        batch.attach(part)
-      }
-      this.#last = part
-    }
-    part.add(target, position)
-  }
-
-  /** Calls back when every part is there. */
-  whenWhole(resolve: (values: unknown[]) => void): void {
-    this.#resolve = resolve
-    if (this.#left === 0) resolve(this.values)
-  }
-
-  partDone(): void {
-    if (--this.#left === 0) this.#resolve?.(this.values)
-  }
-
-  leave(): void {
-    for (const part of this.#parts.values()) part.leave()
-  }
-}
-
-/** The keys of a group in one batch: runs of target, position, length. */
-class Part {
-  readonly batch: Batch
-  readonly #group: Group
-  readonly #runs: number[] = []
-
-  constructor(group: Group, batch: Batch) {
-    this.#group = group
-    this.batch = batch
-  }
-
-  add(target: number, position: number): void {
-    const runs = this.#runs
-    const last = runs.length - 3
-    const length = runs[last + 2] ?? 0
-    const isNext =
-      last >= 0 && runs[last] === target - length && runs[last + 1] === position - length
-    if (isNext) runs[last + 2] = length + 1
-    else runs.push(target, position, 1)
-  }
-
-  fill(values: readonly unknown[]): void {
-    this.#each((target, position) => {
-      this.#group.values[target] = values[position]
-    })
-    this.#group.partDone()
-  }
-
-  fillWith(error: Error): void {
-    this.#each((target) => {
-      this.#group.values[target] = error
-    })
-    this.#group.partDone()
-  }
-
-  leave(): void {
-    this.#each((_target, position) => this.batch.leave(position))
-  }
-
-  #each(visit: (target: number, position: number) => void): void {
-    const runs = this.#runs
-    for (let run = 0; run < runs.length; run += 3) {
-      const [target = 0, position = 0, length = 0] = runs.slice(run, run + 3)
-      for (let step = 0; step < length; step++) visit(target + step, position + step)
-    }
-  }
-}
-
-/** A caller who may change its mind. */
-export class Leaver implements Linked {
-  hub: SignalHub | undefined = undefined
-  previous: Linked | undefined = undefined
-  next: Linked | undefined = undefined
-  readonly #leave: () => void
-  readonly #reject: (reason: unknown) => void
-
-  constructor(leave: () => void, reject: (reason: unknown) => void) {
-    this.#leave = leave
-    this.#reject = reject
-  }
-
-  onAbort(reason: unknown): void {
-    this.#leave()
-    this.#reject(reason)
-  }
-}
-
 class LazyContext implements BatchContext {
   readonly #batch: Batch
 
@@ -288,11 +252,14 @@ class LazyContext implements BatchContext {
   }
 }
 
-/** Answers of the keys that were sent, at the positions that they had. */
-function spread(answers: readonly unknown[], sent: readonly number[]): unknown[] {
-  const values: unknown[] = []
-  for (const [at, position] of sent.entries()) values[position] = answers[at]
-  return values
-}
-
 function nothing(): void {}
+
+/** Numbers that only rise, as from a sorted list, need no set. */
+function allDiffer(ids: readonly unknown[]): boolean {
+  let last = Number.NEGATIVE_INFINITY
+  for (const id of ids) {
+    if (typeof id !== 'number' || !(id > last)) return new Set(ids).size === ids.length
+    last = id
+  }
+  return true
+}

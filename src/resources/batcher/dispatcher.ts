@@ -26,6 +26,7 @@ export abstract class Dispatcher implements Owner {
   protected batchesSent = 0
   protected keysSent = 0
   protected failed = 0
+  protected hits = 0
   readonly #loadMany: LoadMany<unknown, unknown>
   readonly #options: BatcherOptions
 
@@ -49,7 +50,6 @@ export abstract class Dispatcher implements Owner {
     const entry = batch.entries[position]
     this.queued--
     if (entry !== undefined) this.cache?.drop(id, entry)
-    else if (batch.positions.get(id) === position) batch.positions.delete(id)
   }
 
   deserted(batch: Batch): void {
@@ -94,9 +94,9 @@ export abstract class Dispatcher implements Owner {
     if (batch.state === 'over') return this.slots.release()
     batch.state = 'sent'
     batch.place = undefined
-    const sent = batch.positionsToSend()
-    const keys = sent === undefined ? batch.keys : sent.map((position) => batch.keys[position])
-    this.queued -= keys.length
+    const { keys, index } = batch.pack(this.dedupes)
+    this.queued -= batch.live
+    this.hits += batch.live - keys.length
     this.batchesSent++
     this.keysSent += keys.length
     const began = this.emitter.observed ? this.clock.now() : 0
@@ -106,9 +106,10 @@ export abstract class Dispatcher implements Owner {
       const { name } = this
       const { missing } = this.#options
       const byPosition = !this.dedupes
-      const values = readAnswers(answers, { name, keys, byPosition, idOf: this.idOf, missing })
-      this.#remember(batch, values, sent)
-      batch.settle(values, sent)
+      const given = readAnswers(answers, { name, keys, byPosition, idOf: this.idOf, missing })
+      const values = index === undefined ? given : index.map((at) => given[at])
+      this.#remember(batch, values)
+      batch.settle(values)
     } catch (error) {
       failure = { error }
       this.failed++
@@ -132,15 +133,14 @@ export abstract class Dispatcher implements Owner {
     return policy.execute(call, { signal, args: [keys] })
   }
 
-  #remember(batch: Batch, values: readonly unknown[], sent: readonly number[] | undefined): void {
-    const cache = this.cache
+  #remember(batch: Batch, values: readonly unknown[]): void {
+    const { cache } = this
     if (cache === undefined || batch.state === 'over') return
-    for (let at = 0; at < values.length; at++) {
-      const position = sent === undefined ? at : (sent[at] as number)
-      const entry = batch.entries[position]
+    for (const [position, entry] of batch.entries.entries()) {
       if (entry === undefined) continue
-      if (values[at] instanceof Error) cache.drop(batch.ids[position], entry)
-      else cache.answer(batch.ids[position], entry, values[at])
+      const value = values[position]
+      if (value instanceof Error) cache.drop(batch.ids[position], entry)
+      else cache.answer(batch.ids[position], entry, value)
     }
   }
 

@@ -208,7 +208,7 @@ export abstract class Run implements Linked, Watcher {
 
   /** The next item of an input that has it at once. */
   #take(): IteratorResult<unknown> | undefined {
-    if (!this.#goesOn || !this.hasRoom()) return undefined
+    if (this.over || this.#exhausted || !this.hasRoom()) return undefined
     try {
       const step = (this.#source as Iterator<unknown>).next()
       if (step.done !== true) return step
