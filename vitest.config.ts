@@ -11,6 +11,7 @@ const shared: ViteUserConfig = {
   resolve: {
     alias: [
       { find: /^holdfast\/testing$/, replacement: here('./src/testing/index.ts') },
+      { find: /^holdfast\/postgres$/, replacement: here('./src/adapters/postgres.ts') },
       { find: /^holdfast$/, replacement: here('./src/index.ts') },
     ],
   },

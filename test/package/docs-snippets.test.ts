@@ -20,6 +20,7 @@ const executed = snippets.filter((snippet) => snippet.runs)
 const known = new Map(
   [
     ['holdfast', 'src/index.ts'] as const,
+    ['holdfast/postgres', 'src/adapters/postgres.ts'] as const,
     ['holdfast/testing', 'src/testing/index.ts'] as const,
   ].flatMap(([door, source]) =>
     publicNames(sources(), source).map(({ name, kinds }) => {
@@ -85,6 +86,7 @@ describe('documentation', () => {
       noUnusedParameters: false,
       paths: {
         holdfast: [join(root, 'src/index.ts')],
+        'holdfast/postgres': [join(root, 'src/adapters/postgres.ts')],
         'holdfast/testing': [join(root, 'src/testing/index.ts')],
       },
     })

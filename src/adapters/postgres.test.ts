@@ -1,0 +1,124 @@
+import { EventEmitter } from 'node:events'
+import { describe, expect, it } from 'vitest'
+import { gate, quiet, rejection } from '../../test/support/calls.ts'
+import { isConnectionLost, isTransientPostgresError, postgresPool } from './postgres.ts'
+
+class FakeClient extends EventEmitter {
+  static log: string[] = []
+  static next = 0
+  readonly processID: number = ++FakeClient.next
+  work: () => Promise<unknown> = async () => ({ rows: [] })
+
+  async connect(): Promise<void> {
+    FakeClient.log.push(`${this.processID} connect`)
+  }
+
+  async query(text: string): Promise<unknown> {
+    FakeClient.log.push(`${this.processID} ${text}`)
+    return this.work()
+  }
+
+  async end(): Promise<void> {
+    FakeClient.log.push(`${this.processID} end`)
+  }
+}
+
+function database() {
+  FakeClient.log = []
+  FakeClient.next = 0
+  return postgresPool({ client: () => new FakeClient() })
+}
+
+const failing = (code: string): Promise<never> =>
+  Promise.reject(Object.assign(new Error(code), { code }))
+
+describe('postgresPool', () => {
+  it('rolls back after each loan, and keeps the connection', async () => {
+    const pool = database()
+
+    await pool.use((client) => client.query('insert'))
+    await quiet()
+    await pool.use((client) => client.query('select'))
+    await quiet()
+
+    expect(FakeClient.log).toEqual([
+      '1 connect',
+      '1 insert',
+      '1 rollback',
+      '1 select',
+      '1 rollback',
+    ])
+    expect(pool.name).toBe('postgres')
+  })
+
+  it('keeps a connection whose statement was refused, not one that was lost', async () => {
+    const pool = database()
+
+    await rejection(pool.use(() => failing('23505')))
+    await quiet()
+    expect(pool.stats()).toMatchObject({ idle: 1, created: 1 })
+    await rejection(pool.use(() => failing('57P01')))
+    await quiet()
+
+    expect(pool.stats()).toMatchObject({ total: 0, destroyed: 1 })
+  })
+
+  it.each(['error', 'end'])('removes an idle connection that emits %s', async (event) => {
+    const pool = database()
+    const client = await pool.use((one) => one)
+    await quiet()
+
+    client.emit(event, new Error('terminated'))
+    await quiet()
+
+    expect(pool.stats().total).toBe(0)
+  })
+
+  it('cancels the statement of a caller that aborts, through another connection', async () => {
+    const pool = database()
+    const caller = new AbortController()
+    const held = gate()
+
+    const call = rejection(pool.use(() => held.promise, { signal: caller.signal }))
+    await quiet()
+    caller.abort('gone')
+    await quiet()
+
+    expect(await call).toBe('gone')
+    expect(FakeClient.log).toEqual([
+      '1 connect',
+      '2 connect',
+      '2 select pg_cancel_backend(1)',
+      '2 end',
+    ])
+    held.open()
+  })
+
+  it('needs a function that makes clients', () => {
+    expect(() => postgresPool({ client: 'url' as never })).toThrow(/client must be a function/)
+  })
+})
+
+describe('what PostgreSQL says', () => {
+  it.each([
+    ['08006', true, true],
+    ['57P01', true, true],
+    ['25P03', true, true],
+    ['ECONNRESET', true, true],
+    ['40001', false, true],
+    ['40P01', false, true],
+    ['53300', false, true],
+    ['57014', false, false],
+    ['23505', false, false],
+    ['42601', false, false],
+  ])('%s: connection lost %s, transient %s', (code, lost, transient) => {
+    const error = Object.assign(new Error(code), { code })
+
+    expect([isConnectionLost(error), isTransientPostgresError(error)]).toEqual([lost, transient])
+  })
+
+  it.each([[null], ['57P01'], [{ code: 42 }], [new Error('plain')]])('nothing by %o', (error) => {
+    expect(isConnectionLost(error)).toBe(false)
+    expect(isTransientPostgresError(error)).toBe(false)
+  })
+})
