@@ -12,6 +12,8 @@ const order = [
   'timeout',
   'bulkhead',
   'fallback',
+  'concurrency',
+  'batcher',
   'memory',
   'http',
 ]
