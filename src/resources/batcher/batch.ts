@@ -90,6 +90,14 @@ export class Batch {
     return promise
   }
 
+  /** Takes `length` keys in, which are their own ids; the position of the first. */
+  takeMany(keys: readonly unknown[], from: number, length: number): number {
+    const position = this.keys.length
+    for (let at = from; at < from + length; at++) this.keys.push(keys[at])
+    this.#live += length
+    return position
+  }
+
   /** Where the key is already, if that is known: it is looked for when the batch is sent, or nearly full. */
   find(id: unknown): number | undefined {
     return this.#positions?.get(id)
@@ -138,8 +146,8 @@ export class Batch {
     this.#gone.add(position)
     this.#live--
     if (this.state !== 'sent') {
-      const id = this.ids[position]
-      if (this.#positions?.get(id) === position) this.#positions.delete(id)
+      // Made anew when it is needed: the same key may stand at another position too.
+      this.#positions = undefined
       this.#owner.forget(this, position)
     }
     if (this.#live === 0) this.#owner.deserted(this)
@@ -161,9 +169,8 @@ export class Batch {
   /** What is sent: each key that somebody waits for, once if `dedupes`. */
   pack(dedupes: boolean): Parcel {
     const { keys, ids } = this
-    const allLive = this.#live === keys.length
-    if (allLive && (!dedupes || new Set(ids).size === keys.length))
-      return { keys, index: undefined }
+    const isPlain = dedupes ? this.#isPlain : this.#live === keys.length
+    if (isPlain) return { keys, index: undefined }
     const wanted: unknown[] = []
     const known = new Map<unknown, number>()
     const index = keys.map((key, position) => {

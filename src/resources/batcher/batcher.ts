@@ -115,6 +115,15 @@ class KeyBatcher extends Dispatcher implements Batcher<unknown, unknown> {
     this.#checkOpen(keys.length)
     const group = new Group(keys.length)
     for (let target = 0; target < keys.length; target++) {
+      const { open } = this
+      if (open !== undefined && this.#isPlain && open.keys.length < this.#room) {
+        // As in `load`, and as many at a time as there is room for.
+        const length = Math.min(keys.length - target, this.#room - open.keys.length)
+        group.expect(target, open, open.takeMany(keys, target, length), length)
+        this.queued += length
+        target += length - 1
+        continue
+      }
       const known = this.#find(keys[target])
       if (known === undefined) group.expect(target, this.#into as Batch, this.#at, 1)
       else group.values[target] = known.value
