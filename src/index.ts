@@ -112,6 +112,7 @@ export {
   type FallbackStats,
   type FallbackStep,
   fallback,
+  type WithFallback,
   withFallback,
 } from './policies/fallback.ts'
 export type { RetryInfo, RetryOptions } from './policies/retry/options.ts'

@@ -14,7 +14,8 @@
 import { link } from './abort.ts'
 import { begin, hang } from './begin.ts'
 import { readCallOptions } from './call-options.ts'
-import { isResilienceError, RejectedError, stackless, TimeoutError } from './errors.ts'
+import { inNextTurn } from './clock.ts'
+import { isRejection, isResilienceError, stackless, TimeoutError } from './errors.ts'
 import { Attempt, Flight, type Report } from './flight.ts'
 import { Flow } from './flow.ts'
 import { ASKS, eras, type Gate, WATCHED } from './gate.ts'
@@ -229,13 +230,20 @@ export class Engine extends Flow {
       detour.deadline = deadline
       // The context of an outer call aborts its signal by itself when its time is up.
       if (!(options instanceof Attempt)) {
-        detour.limit = this.clock.setTimer(() => {
-          this.interrupt(flight, -1, unsuccessful('timedOut', this.#tooLate(left)))
-        }, left)
+        detour.limit = this.clock.setTimer(() => this.#deadlineReached(flight, left), left)
       }
     }
     if (signal !== undefined) link(signal, flight)
     return undefined
+  }
+
+  /** After a blocked loop an answer that is already there gets one turn to arrive, as with a timeout. */
+  #deadlineReached(flight: Flight, left: number): void {
+    const { generation } = flight
+    inNextTurn(this.clock, () => {
+      if (flight.generation !== generation) return
+      this.interrupt(flight, -1, unsuccessful('timedOut', this.#tooLate(left)))
+    })
   }
 
   #tooLate(left: number): TimeoutError {
@@ -280,9 +288,8 @@ export class Engine extends Flow {
 function ignore(): void {}
 
 function relayed(error: unknown): 'failed' | 'rejected' | 'timedOut' {
-  if (!isResilienceError(error)) return 'failed'
-  if (error instanceof RejectedError) return 'rejected'
-  return error instanceof TimeoutError ? 'timedOut' : 'failed'
+  if (isRejection(error)) return 'rejected'
+  return isResilienceError(error) && error instanceof TimeoutError ? 'timedOut' : 'failed'
 }
 
 function notAFunction(name: string, found: unknown): TypeError {

@@ -4,6 +4,7 @@
  */
 
 const BRAND: unique symbol = Symbol.for('holdfast.error') as never
+const REJECTED: unique symbol = Symbol.for('holdfast.rejected') as never
 
 /** Shared root: `code` is stable and survives package copies, `policy` names who threw. */
 export abstract class ResilienceError extends Error {
@@ -24,10 +25,11 @@ export abstract class ResilienceError extends Error {
 }
 
 // The exhausted fallback has to be an AggregateError as well, and a second copy of the package has
-// classes of its own: for this one class the brand decides, for its subclasses the prototype chain.
+// classes of its own: for the two families a brand decides, for their members the prototype chain.
 Object.defineProperty(ResilienceError, Symbol.hasInstance, {
   value(this: unknown, value: unknown): boolean {
-    return this === ResilienceError ? isResilienceError(value) : isInstance.call(this, value)
+    if (this === ResilienceError) return isResilienceError(value)
+    return this === RejectedError ? isRejection(value) : isInstance.call(this, value)
   },
 })
 
@@ -49,6 +51,13 @@ export function isResilienceError(error: unknown): error is ResilienceError {
 
 /** The function was NOT called by the policy that threw: safe to try elsewhere or later. */
 export abstract class RejectedError extends ResilienceError {}
+
+Object.defineProperty(RejectedError.prototype, REJECTED, { value: true })
+
+/** Whether a policy refused, also one of another copy of the package. */
+export function isRejection(error: unknown): error is RejectedError {
+  return isResilienceError(error) && REJECTED in error
+}
 
 /** The circuit is open (or isolated): the dependency was not touched. `cause` is the failure that opened it. */
 export class CircuitOpenError extends RejectedError {

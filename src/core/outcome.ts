@@ -3,7 +3,7 @@
  * Retry, breaker and fallback share this one judgement, so that they cannot disagree.
  */
 import { parseDate } from './clock.ts'
-import { isResilienceError, RejectedError } from './errors.ts'
+import { isRejection, isResilienceError } from './errors.ts'
 import type { Ending } from './events.ts'
 
 /** A result or an error, and which of the five endings it is. */
@@ -50,7 +50,7 @@ export function judge(error: unknown): Verdict {
 }
 
 function judgeObject(error: object): Verdict {
-  if (isResilienceError(error) && error instanceof RejectedError) return 'rejected'
+  if (isRejection(error)) return 'rejected'
   if (error instanceof Error) {
     if (error.name === 'AbortError') return 'aborted'
     if (isProgrammingError(error)) return 'bug'

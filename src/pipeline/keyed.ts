@@ -112,7 +112,8 @@ class KeyedPolicies<P extends PolicyLike<unknown>> implements Keyed<P> {
   readonly #entries = new Map<string, Entry<P>>()
   #shared: P | undefined
   readonly #emitter = new Emitter()
-  readonly #watched = new WeakSet<P>()
+  /** How to stop watching each. */
+  readonly #watched = new WeakMap<P, () => void>()
 
   constructor(create: (key: string) => P, options: KeyedOptions) {
     this.#create = create
@@ -170,9 +171,17 @@ class KeyedPolicies<P extends PolicyLike<unknown>> implements Keyed<P> {
 
   subscribe(listener: Listener<HoldfastEvent>): () => void {
     const stop = this.#emitter.subscribe(listener)
-    for (const { policy } of this.#entries.values()) this.#watch(policy)
-    if (this.#shared !== undefined) this.#watch(this.#shared)
-    return stop
+    for (const policy of this.#present()) this.#watch(policy)
+    return () => {
+      stop()
+      if (this.#emitter.observed) return
+      for (const policy of this.#present()) this.#unwatch(policy)
+    }
+  }
+
+  #present(): P[] {
+    const policies = [...this.#entries.values()].map(({ policy }) => policy)
+    return this.#shared === undefined ? policies : [...policies, this.#shared]
   }
 
   /** From the first listener on, each policy is watched once, for all listeners there are. */
@@ -180,9 +189,17 @@ class KeyedPolicies<P extends PolicyLike<unknown>> implements Keyed<P> {
     const { subscribe } = policy as unknown as Partial<Policy>
     if (!this.#emitter.observed || subscribe === undefined || this.#watched.has(policy))
       return policy
-    this.#watched.add(policy)
-    subscribe.call(policy, (event) => this.#emitter.emit(event))
+    this.#watched.set(
+      policy,
+      subscribe.call(policy, (event) => this.#emitter.emit(event)),
+    )
     return policy
+  }
+
+  /** Unobserved it costs nothing. */
+  #unwatch(policy: P): void {
+    this.#watched.get(policy)?.()
+    this.#watched.delete(policy)
   }
 
   #renew(key: string, entry: Entry<P>): void {

@@ -81,7 +81,7 @@ export function readBreakerOptions(options: CircuitBreakerOptions): CircuitBreak
       'circuitBreaker: slowCallRate and slowCallDuration need each other (which calls are slow, and how many of them are too many)',
     )
   }
-  if (window !== undefined) createWindow(window)
+  if (window !== undefined) checkWindow(window)
   const size = window?.type === 'count' ? window.size : undefined
   const hasRate = failureRate !== undefined || slowCallRate !== undefined
   if (size !== undefined && minimumCalls !== undefined && minimumCalls > size) {
@@ -117,6 +117,15 @@ const checks = {
   isFailureResult: optional(fn),
   mode: optional(oneOf(['enabled', 'metrics-only', 'disabled'])),
   random: optional(fn),
+}
+
+function checkWindow(window: WindowDescription): void {
+  try {
+    createWindow(window)
+  } catch (error) {
+    const message = `circuitBreaker: ${(error as Error).message}`
+    throw error instanceof RangeError ? new RangeError(message) : new TypeError(message)
+  }
 }
 
 /** How long to stay open for the n-th time in a row, if a server asked for a pause as well. */
