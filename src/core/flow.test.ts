@@ -135,6 +135,65 @@ describe('a call in line', () => {
   })
 })
 
+describe('a call whose caller aborts while a step is asked', () => {
+  const full = new BulkheadFullError('rash', facts)
+
+  it.each([
+    ['lets it in', undefined],
+    ['refuses it', full],
+  ])('is aborted, whether the step %s', async (_what, admission) => {
+    const controller = new AbortController()
+    const [outer, inner] = [step('outer'), step('inner')]
+    const rash = step('rash', {
+      gate: new Gate(0),
+      admit() {
+        controller.abort('rash')
+        if (admission === undefined) rash.gate.running++
+        return admission
+      },
+    })
+
+    const call = engineOf(outer, rash, inner).execute(() => expect.fail('called'), {
+      signal: controller.signal,
+    })
+
+    expect(await rejection(call)).toBe('rash')
+    expect(counts(outer)).toEqual([0, 0, 0, 0, 0, 1])
+    expect(rash.gate.running).toBe(0)
+    expect(rash.gate.rejected).toBe(0)
+    expect(counts(inner)).toEqual([0, 0, 0, 0, 0, inner.gate.aborted])
+  })
+
+  it('is aborted when that happens before another attempt as well', async () => {
+    const controller = new AbortController()
+    let asked = 0
+    const [outer, inner] = [step('outer'), step('inner')]
+    const rash = step('rash', {
+      gate: new Gate(0),
+      admit() {
+        if (++asked === 2) {
+          controller.abort('rash')
+          return full
+        }
+        rash.gate.running++
+        return undefined
+      },
+    })
+    const again = step('again', {
+      react: ({ ending }) => (ending === 'failed' ? { kind: 'again', delay: 0 } : undefined),
+    })
+
+    const call = engineOf(outer, again, rash, inner).execute(() => Promise.reject(down), {
+      signal: controller.signal,
+    })
+
+    expect(await rejection(call)).toBe('rash')
+    expect([outer, again, rash, inner].map(({ gate }) => gate.running)).toEqual([0, 0, 0, 0])
+    expect(counts(outer)).toEqual([0, 0, 0, 0, 0, 1])
+    expect(rash.gate.rejected).toBe(0)
+  })
+})
+
 describe('a call that pauses', () => {
   const patient = (): Step => {
     const one = step('patient', {
