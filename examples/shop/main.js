@@ -21,7 +21,8 @@ Two shops before the same services, which fail one after another for a minute:
 one shop calls them bare, the other through Holdfast.
 
   --fast      tell the story in 15 seconds
-  --json      print the report as JSON, and nothing else, on standard output
+  --json      print the report as JSON, and nothing else, on standard output;
+              its "ok" says whether all promises were kept (the exit code does not)
   --seed N    another day: other customers, other luck (default 1)
   --help      this text
 
