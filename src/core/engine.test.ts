@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest'
-import { hangs, quiet, rejection } from '../../test/support/calls.ts'
+import { hangs, quiet, rejection, watch } from '../../test/support/calls.ts'
 import { clock, counts, engineOf, step, witness } from '../../test/support/steps.ts'
+import { TurningClock } from '../../test/support/turning-clock.ts'
 import { seededRandom } from '../testing/seeded-random.ts'
 import { type Deferred, deferred } from './deferred.ts'
+import { Engine } from './engine.ts'
 import { CircuitOpenError, ResilienceError, TimeoutError } from './errors.ts'
 import type { HoldfastEvent } from './events.ts'
 import { beginEra, Gate } from './gate.ts'
@@ -118,6 +120,31 @@ describe('a call through an Engine', () => {
     expect(error).toMatchObject({ code: 'ERR_TIMEOUT', policy: 'stack', duration: 80 })
     expect(counts(one)).toEqual([0, 0, 0, 1, 0, 0])
     expect(clock.timers).toEqual([])
+  })
+
+  it('gives an answer that is already there one turn to come before its deadline', async () => {
+    const turning = new TurningClock()
+    const one = step('one', { clock: turning })
+    const engine = new Engine('stack', [one], turning, false)
+    const works = [deferred<string>(), deferred<string>(), deferred<string>()]
+
+    const [early, late] = works
+      .slice(0, 2)
+      .map(({ promise }) => watch(engine.execute(() => promise, { deadline: 100 })))
+    turning.endTurn()
+    turning.block(500)
+    await turning.virtual.advance(100)
+    works[0]?.resolve('in time')
+    await quiet()
+    // The place of the call that has ended is taken again before the turn is over.
+    const next = watch(engine.execute(() => (works[2] as Deferred<string>).promise))
+    turning.endTurn()
+    await quiet()
+
+    expect(early).toMatchObject({ status: 'fulfilled', value: 'in time' })
+    expect(late).toMatchObject({ status: 'rejected', reason: { code: 'ERR_TIMEOUT' } })
+    expect(next.status).toBe('pending')
+    expect(counts(one)).toEqual([1, 1, 0, 1, 0, 0])
   })
 
   it('has no timer for a deadline that never comes', () => {

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { caught, hangs, gate as hold, quiet, rejection } from '../../test/support/calls.ts'
 import { clock, counts, engineOf, step, witness } from '../../test/support/steps.ts'
+import { TurningClock } from '../../test/support/turning-clock.ts'
+import { Engine } from './engine.ts'
 import { BulkheadFullError, type ResilienceError, TimeoutError } from './errors.ts'
 import type { HoldfastEvent } from './events.ts'
 import { Gate } from './gate.ts'
@@ -272,6 +274,29 @@ describe('a call that pauses', () => {
     expect(await rejection(call)).toBe('rash')
     expect(calls).toBe(1)
     expect(counts(rash)).toEqual([0, 0, 0, 0, 0, 1])
+  })
+
+  it('lets the loop breathe now and then, however often it is called without a pause', async () => {
+    const turning = new TurningClock()
+    const endless = step('endless', {
+      clock: turning,
+      react: ({ ending }) => (ending === 'failed' ? { kind: 'again', delay: 0 } : undefined),
+    })
+    let calls = 0
+    const call = new Engine('stack', [endless], turning, false).execute(async () => {
+      if (++calls < 200) throw down
+      return 'at last'
+    })
+
+    const seen: number[] = []
+    for (let turn = 0; turn < 4; turn++) {
+      await quiet()
+      seen.push(calls)
+      turning.endTurn()
+    }
+
+    expect(seen).toEqual([64, 128, 192, 200])
+    expect(await call).toBe('at last')
   })
 
   it('gives each attempt a limit of its own', async () => {

@@ -88,6 +88,36 @@ describe('judge', () => {
       new TypeError('whatever', { cause: { code: 'ECONNREFUSED' } }),
       'transient',
     ],
+    [
+      'a fetch of what is no URL',
+      new TypeError('fetch failed', { cause: { code: 'ERR_INVALID_URL' } }),
+      'bug',
+    ],
+    [
+      'a fetch by an unknown scheme',
+      new TypeError('fetch failed', { cause: new Error('unknown scheme') }),
+      'bug',
+    ],
+    [
+      'a fetch that was sent in circles',
+      new TypeError('fetch failed', { cause: new Error('redirect count exceeded') }),
+      'bug',
+    ],
+    [
+      'a fetch that lost its connection',
+      new TypeError('fetch failed', { cause: new Error('other side closed') }),
+      'transient',
+    ],
+    [
+      'a fetch with a cause whose code is no text',
+      new TypeError('fetch failed', { cause: { code: 5 } }),
+      'transient',
+    ],
+    [
+      'a TypeError that is no fetch, caused by a lost connection',
+      new TypeError('x', { cause: new Error('other side closed') }),
+      'bug',
+    ],
     ['a TypeError with a cause without a code', new TypeError('x', { cause: {} }), 'bug'],
     ['a TypeError caused by null', new TypeError('x', { cause: null }), 'bug'],
     ['a TypeError caused by a string', new TypeError('x', { cause: 'y' }), 'bug'],
