@@ -37,8 +37,38 @@ interface Admitted {
   live: boolean
 }
 
-/** What the documentation says, as a list of everything that ever happened. */
-class NaiveBreaker {
+/** What a closed circuit has seen, as a list of everything that ever happened. */
+class NaiveMemory {
+  inARow = 0
+  outcomes: { failed: boolean; slow: boolean; at: number }[] = []
+  readonly options: Options
+
+  constructor(options: Options) {
+    this.options = options
+  }
+
+  hasSeenEnough(now: number): boolean {
+    const { failureThreshold, failureRate = 2, slowCallRate = 2, minimumCalls } = this.options
+    if (this.inARow >= (failureThreshold ?? Number.POSITIVE_INFINITY)) return true
+    if (this.remembered(now).length < minimumCalls) return false
+    return this.share('failed', now) >= failureRate || this.share('slow', now) >= slowCallRate
+  }
+
+  share(of: 'failed' | 'slow', now: number): number {
+    const seen = this.remembered(now)
+    return seen.length === 0 ? 0 : seen.filter((one) => one[of]).length / seen.length
+  }
+
+  remembered(now: number): typeof this.outcomes {
+    const { window } = this.options
+    if (window.type === 'count') return this.outcomes.slice(-window.size)
+    const bucketOf = (at: number): number => Math.floor(at / (window.duration / 10))
+    return this.outcomes.filter(({ at }) => bucketOf(at) > bucketOf(now) - 10)
+  }
+}
+
+/** What the documentation says of states and trials. */
+class NaiveBreaker extends NaiveMemory {
   state: State = 'closed'
   mode: CircuitBreakerMode = 'enabled'
   era = 0
@@ -47,13 +77,6 @@ class NaiveBreaker {
   trialAt = 0
   trials: Admitted[] = []
   proven = 0
-  inARow = 0
-  outcomes: { failed: boolean; slow: boolean; at: number }[] = []
-  readonly options: Options
-
-  constructor(options: Options) {
-    this.options = options
-  }
 
   look(now: number): State {
     if (this.state === 'open' && now >= this.trialAt) this.become('half-open')
@@ -113,25 +136,6 @@ class NaiveBreaker {
     this.openings = openings
     this.opened++
     this.trialAt = now + Math.max(pause, Math.min(retryAfter, maxRetryAfter))
-  }
-
-  hasSeenEnough(now: number): boolean {
-    const { failureThreshold, failureRate = 2, slowCallRate = 2, minimumCalls } = this.options
-    if (this.inARow >= (failureThreshold ?? Number.POSITIVE_INFINITY)) return true
-    if (this.remembered(now).length < minimumCalls) return false
-    return this.share('failed', now) >= failureRate || this.share('slow', now) >= slowCallRate
-  }
-
-  share(of: 'failed' | 'slow', now: number): number {
-    const seen = this.remembered(now)
-    return seen.length === 0 ? 0 : seen.filter((one) => one[of]).length / seen.length
-  }
-
-  remembered(now: number): typeof this.outcomes {
-    const { window } = this.options
-    if (window.type === 'count') return this.outcomes.slice(-window.size)
-    const bucketOf = (at: number): number => Math.floor(at / (window.duration / 10))
-    return this.outcomes.filter(({ at }) => bucketOf(at) > bucketOf(now) - 10)
   }
 }
 
