@@ -116,6 +116,16 @@ describe('executeDetailed', () => {
     })
   })
 
+  it('took no time when it took none, and never less', async () => {
+    const times = [30, 20, 10]
+    const falling = { ...virtualClock(), now: () => times.shift() ?? 0 }
+
+    const still = await new Plain({ clock: virtualClock() }).executeDetailed(() => 'at once')
+    const backwards = await new Plain({ clock: falling }).executeDetailed(() => 'before')
+
+    expect([still.duration, backwards.duration]).toEqual([0, 0])
+  })
+
   it('counts the calls of the function, and keeps what went wrong', async () => {
     const clock = virtualClock()
     const errors = [new Error('first'), new Error('second')]

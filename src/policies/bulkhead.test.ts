@@ -157,6 +157,7 @@ describe('a line on a clock with turns', () => {
     enter(): { status: string; reason?: unknown }
   } => {
     const clock = new TurningClock()
+    clock.block(1_000)
     const slots = bulkhead({ maxConcurrent: 1, maxQueue: 5, maxWait: 100, clock })
     const work = gate<string>()
     void slots.execute(() => work.promise)
