@@ -239,13 +239,19 @@ describe('Deadlines on a clock with turns', () => {
     expect([deadlines.due[0], deadlines.due[1]]).toEqual([101, 181])
   })
 
-  it('take a turn of up to a millisecond as no time at all', () => {
-    const { clock, deadlines } = inTurns()
-    deadlines.begin(0)
-    clock.block(1)
-    clock.endTurn()
+  it('take a turn of up to a millisecond as no time at all, and not one that is longer', () => {
+    for (const [busy, due] of [
+      [1, 1_101],
+      [1.5, 1_102.5],
+    ] as const) {
+      const { clock, deadlines } = inTurns()
+      clock.block(1_000)
+      deadlines.begin(0)
+      clock.block(busy)
+      clock.endTurn()
 
-    expect(deadlines.due[0]).toBe(101)
+      expect(deadlines.due[0]).toBe(due)
+    }
   })
 
   it('keep the timer between calls, but keep nobody alive by it', async () => {

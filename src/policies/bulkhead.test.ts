@@ -194,17 +194,20 @@ describe('a line on a clock with turns', () => {
     expect(clock.virtual.timers).toEqual([])
   })
 
-  it('takes a turn of up to a millisecond as no time at all', async () => {
+  it.each([
+    [1, 101],
+    [1.5, 100],
+  ])('takes a turn of up to a millisecond as no time at all: %d ms', async (busy, waited) => {
     const { clock, enter } = waiting()
     const waiter = enter()
-    clock.block(1)
+    clock.block(busy)
     clock.endTurn()
 
     await clock.virtual.advance(100)
     clock.endTurn()
     await quiet()
 
-    expect(waiter).toMatchObject({ status: 'rejected', reason: { waited: 101 } })
+    expect(waiter).toMatchObject({ status: 'rejected', reason: { waited } })
   })
 
   it('begins the wait of each at the end of its own turn', async () => {
