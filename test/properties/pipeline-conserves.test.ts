@@ -100,6 +100,7 @@ type Way =
   | 'fail later'
   | 'hang'
   | 'obey'
+  | 'nested'
 
 type Step =
   | ['call', { readonly line: number; readonly ways: readonly Way[]; readonly brings: number }]
@@ -110,6 +111,8 @@ class Run {
   readonly clock: VirtualClock = virtualClock({ start: 100 })
   readonly policies: PolicyLike<unknown>[]
   readonly lines: Pipeline<unknown>[]
+  readonly inner: Pipeline<unknown>
+  nested = 0
   readonly endings: Record<Ending, number>[]
   readonly told: Ending[][] = [[], []]
   readonly hung: Deferred<string>[] = []
@@ -132,6 +135,7 @@ class Run {
           ...policies,
         ),
     )
+    this.inner = pipeline({ name: 'inner line', clock }, ...this.policies)
     this.endings = this.lines.map(() => ({
       succeeded: 0,
       failed: 0,
@@ -236,6 +240,13 @@ class Run {
         this.hung.push(work)
         return work.promise
       }
+      case 'nested': {
+        // Inherits the limits of the call around it, and meets the same policies again.
+        const work = this.nested++ % 2 === 0 ? 'later' : 'plain'
+        const call = this.inner.execute((nested) => this.behave(work, nested), context)
+        // Seen from around it, a function whose own call was refused has failed.
+        return call.catch(() => Promise.reject(down))
+      }
       case 'obey': {
         if (context === undefined) return 'answer'
         const { signal } = context
@@ -319,6 +330,7 @@ const way = fc.constantFrom<Way>(
   'fail later',
   'hang',
   'obey',
+  'nested',
 )
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
