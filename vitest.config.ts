@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { defineConfig, type ViteUserConfig } from 'vitest/config'
 import { decorators } from './test/support/decorators-plugin.ts'
@@ -11,7 +12,18 @@ const shared: ViteUserConfig = {
   resolve: {
     alias: [
       { find: /^holdfast\/testing$/, replacement: here('./src/testing/index.ts') },
+      { find: /^holdfast\/bullmq$/, replacement: here('./src/adapters/bullmq/bullmq.ts') },
+      { find: /^holdfast\/undici$/, replacement: here('./src/adapters/undici/index.ts') },
+      { find: /^holdfast\/axios$/, replacement: here('./src/adapters/axios.ts') },
+      { find: /^holdfast\/got$/, replacement: here('./src/adapters/got.ts') },
+      { find: /^holdfast\/ky$/, replacement: here('./src/adapters/ky.ts') },
+      { find: /^holdfast\/fetch$/, replacement: here('./src/adapters/fetch/index.ts') },
       { find: /^holdfast\/postgres$/, replacement: here('./src/adapters/postgres.ts') },
+      { find: /^holdfast\/node$/, replacement: here('./src/adapters/node/index.ts') },
+      { find: /^holdfast\/threads$/, replacement: here('./src/adapters/threads/index.ts') },
+      { find: /^holdfast\/server$/, replacement: here('./src/adapters/server/index.ts') },
+      { find: /^holdfast\/sqlite$/, replacement: here('./src/adapters/sqlite/sqlite.ts') },
+      { find: /^holdfast\/stores$/, replacement: here('./src/adapters/stores.ts') },
       { find: /^holdfast$/, replacement: here('./src/index.ts') },
     ],
   },
@@ -20,9 +32,14 @@ const shared: ViteUserConfig = {
 // What takes processes, servers or a build; everything else is a unit test and needs none of them.
 const slow: string[] = ['test/package/**', 'test/integration/**', 'test/examples/**']
 
+const story = 'test/examples/shop.test.ts'
+const overload = 'test/integration/overload.test.ts'
+
 const config: ViteUserConfig = defineConfig({
   test: {
     reporters: ['default', new SummaryReporter()],
+    // Many tests wait for servers and processes: on two cores, one at a time would leave one idle.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     projects: [
       {
         ...shared,
@@ -30,6 +47,8 @@ const config: ViteUserConfig = defineConfig({
           name: 'unit',
           include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
           exclude: slow,
+          // Ends what hangs; a machine that is busy with other things is no reason to fail.
+          testTimeout: 60_000,
         },
       },
       {
@@ -61,8 +80,30 @@ const config: ViteUserConfig = defineConfig({
         test: {
           name: 'integration',
           include: ['test/integration/**/*.test.ts', 'test/examples/**/*.test.ts'],
+          exclude: [story, overload],
           testTimeout: 60_000,
           hookTimeout: 60_000,
+        },
+      },
+      {
+        ...shared,
+        test: {
+          name: 'story',
+          include: [story],
+          // After all others: it keeps promises about time, which nobody can who is starved of it.
+          sequence: { groupOrder: 1 },
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        ...shared,
+        test: {
+          name: 'overload',
+          include: [overload],
+          // Alone, for the same reason.
+          sequence: { groupOrder: 2 },
+          testTimeout: 60_000,
         },
       },
     ],
