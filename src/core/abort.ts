@@ -15,7 +15,26 @@ export interface Linked {
   onAbort(reason: unknown): void
 }
 
-const hubs = new WeakMap<AbortSignal, SignalHub>()
+/** Hands a constructor an object that is there already. */
+const Itself = function itself(object: object): object {
+  return object
+} as unknown as new (
+  object: object,
+) => object
+
+/** A private field on the signal: as invisible as a WeakMap, which costs the collector far more. */
+class Signal extends Itself {
+  readonly #hub: SignalHub
+
+  constructor(signal: AbortSignal, hub: SignalHub) {
+    super(signal)
+    this.#hub = hub
+  }
+
+  static hubOf(signal: AbortSignal): SignalHub {
+    return #hub in signal ? (signal as Signal).#hub : new SignalHub(signal)
+  }
+}
 
 class SignalHub {
   readonly signal: AbortSignal
@@ -23,6 +42,7 @@ class SignalHub {
 
   constructor(signal: AbortSignal) {
     this.signal = signal
+    new Signal(signal, this)
   }
 
   handleEvent(): void {
@@ -39,11 +59,7 @@ export type { SignalHub }
 
 /** Lets `linked.onAbort` be called when `signal` aborts. The signal must not be aborted yet. */
 export function link(signal: AbortSignal, linked: Linked): void {
-  let hub = hubs.get(signal)
-  if (hub === undefined) {
-    hub = new SignalHub(signal)
-    hubs.set(signal, hub)
-  }
+  const hub = Signal.hubOf(signal)
   const { first } = hub
   if (first === undefined) signal.addEventListener('abort', hub)
   else first.previous = linked
@@ -63,4 +79,39 @@ export function unlink(linked: Linked): void {
   linked.previous = undefined
   linked.next = undefined
   if (hub.first === undefined) hub.signal.removeEventListener('abort', hub)
+}
+
+/**
+ * Calls `onAbort` once, when the first of several signals aborts. None may be aborted yet.
+ *
+ * @returns What undoes it.
+ */
+export function linkAll(
+  signals: readonly AbortSignal[],
+  onAbort: (reason: unknown) => void,
+): () => void {
+  const links: Link[] = []
+  const leave = (): void => {
+    for (const linked of links) unlink(linked)
+  }
+  for (const signal of signals) {
+    const linked = new Link((reason) => {
+      leave()
+      onAbort(reason)
+    })
+    links.push(linked)
+    link(signal, linked)
+  }
+  return leave
+}
+
+class Link implements Linked {
+  hub: SignalHub | undefined = undefined
+  previous: Linked | undefined = undefined
+  next: Linked | undefined = undefined
+  readonly onAbort: (reason: unknown) => void
+
+  constructor(onAbort: (reason: unknown) => void) {
+    this.onAbort = onAbort
+  }
 }

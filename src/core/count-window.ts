@@ -60,6 +60,16 @@ export class RecentCalls implements OutcomeWindow {
     this.#add((failed ? failedBit : 0) | (slow ? slowBit : 0))
   }
 
+  addSuccess(): boolean {
+    if (this.#failures > 0 || this.#slow > 0) return false
+    this.#add(0)
+    return true
+  }
+
+  get saturated(): boolean {
+    return this.#total === this.#ring.length && this.#failures === 0 && this.#slow === 0
+  }
+
   total(): number {
     return this.#total
   }

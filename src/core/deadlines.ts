@@ -17,11 +17,17 @@ export class Deadlines implements TurnListener {
   /** When each slot's limit ends; `Infinity` for a slot without one. */
   due: Float64Array = new Float64Array(0)
   readonly duration: number
+  /** The next limit inside this one, in the same pipeline. */
+  inner: Deadlines | undefined = undefined
   readonly #pulse: Pulse
   readonly #expire: (slot: number) => void
   #count = 0
-  #turn = -1
+  /** When the limits that are begun in this turn end, once the clock was read in it. */
+  #end = 0
+  #fresh = false
   #timer: Timer | undefined
+  /** The timer keeps the process alive. */
+  #held = false
 
   constructor(duration: number, pulse: Pulse, expire: (slot: number) => void) {
     this.duration = duration
@@ -36,25 +42,29 @@ export class Deadlines implements TurnListener {
   }
 
   begin(slot: number): void {
-    if (this.duration === Number.POSITIVE_INFINITY) return
-    const pulse = this.#pulse
-    const now = pulse.now()
-    this.due[slot] = now + (pulse.exact ? this.duration : this.duration + SLACK)
+    if (!this.#fresh) this.#enterTurn()
+    this.due[slot] = this.#end
     this.#count++
-    if (pulse.exact) this.#arm(this.duration)
-    else if (this.#turn !== pulse.turn) {
-      this.#turn = pulse.turn
-      pulse.atTurnEnd(this)
-    }
   }
 
   end(slot: number): void {
     if (this.due[slot] === Number.POSITIVE_INFINITY) return
     this.due[slot] = Number.POSITIVE_INFINITY
-    if (--this.#count === 0 && this.#timer !== undefined) this.#rest()
+    if (--this.#count === 0 && this.#held) this.#rest()
+  }
+
+  #enterTurn(): void {
+    const pulse = this.#pulse
+    const now = pulse.now()
+    this.#end = now + (pulse.exact ? this.duration : this.duration + SLACK)
+    // An exact clock has no turns: each limit reads it anew.
+    this.#fresh = !pulse.exact
+    if (pulse.exact) this.#arm(this.duration)
+    else pulse.atTurnEnd(this)
   }
 
   turnEnded(began: number, now: number): void {
+    this.#fresh = false
     if (this.#count === 0) return
     const span = this.duration + SLACK
     if (now - began > SLACK) this.#postpone(began + span, now + span)
@@ -65,10 +75,12 @@ export class Deadlines implements TurnListener {
   // letting go must happen in the same turn, or an idle process would wait for it.
   #arm(delay: number): void {
     if (this.#timer === undefined) this.#timer = this.#pulse.clock.setTimer(this.#due, delay)
-    else this.#timer.ref()
+    else if (!this.#held) this.#timer.ref()
+    this.#held = true
   }
 
   #rest(): void {
+    this.#held = false
     this.#timer?.unref()
     if (this.#pulse.exact) {
       this.#timer?.cancel()
@@ -83,6 +95,7 @@ export class Deadlines implements TurnListener {
 
   readonly #due = (): void => {
     this.#timer = undefined
+    this.#held = false
     if (this.#count === 0) return
     // After a blocked loop timers run before the sockets are read: give an answer that is already
     // there one turn to arrive.
@@ -100,6 +113,7 @@ export class Deadlines implements TurnListener {
     // An expiry may have begun other limits, and with them a timer that is too late for the rest.
     this.#timer?.cancel()
     this.#timer = undefined
+    this.#held = false
     const next = this.due.reduce((least, one) => Math.min(least, one), Number.POSITIVE_INFINITY)
     this.#arm(Math.max(next - now, this.#grain))
   }

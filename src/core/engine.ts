@@ -11,33 +11,23 @@
  * - and something may run afterwards: a guard promise in between, so that even after a timeout a retry
  *   or fallback runs in the caller's async context.
  */
-import { link } from './abort.ts'
+import { ambient } from './ambient.ts'
 import { begin, hang } from './begin.ts'
-import { readCallOptions } from './call-options.ts'
-import { inNextTurn } from './clock.ts'
-import { isRejection, isResilienceError, stackless, TimeoutError } from './errors.ts'
-import { Attempt, Flight, type Report } from './flight.ts'
-import { Flow } from './flow.ts'
-import { ASKS, eras, type Gate, WATCHED } from './gate.ts'
-import { capture, rejectNew, resolveNew } from './handles.ts'
-import { succeeded, unsuccessful } from './outcome.ts'
-import type { ExecuteOptions, Operation } from './policy.ts'
-import { UNTIMED } from './track.ts'
+import { Boarding } from './boarding.ts'
+import { Attempt, type Flight, NO_ARGS, NOTHING, type Report, UNMADE } from './flight.ts'
 
-export const NO_ARGS: readonly unknown[] = []
+import { ASKS, eras, type Gate, WATCHED } from './gate.ts'
+import { relayed, succeeded, unsuccessful } from './outcome.ts'
+import type { ExecuteOptions, Operation } from './policy.ts'
+import type { Admission, Step } from './step.ts'
 
 const settled = Promise.resolve()
 
-/** Idle flights beyond this are dropped, so that a peak does not stay in memory. */
-const MAX_IDLE = 4_096
-
-export class Engine extends Flow {
+export class Engine extends Boarding {
   /** What it calls is the inner half of a pipeline, whose refusals and limits are the pipeline's own. */
   relays = false
-  readonly #idle: Flight[] = []
-  readonly #vacant: number[] = []
-  readonly #gatesOnly = this.steps.every((step) => !(step.react || step.duration))
-  readonly #unlimited = this.limits.every((limit) => limit === undefined)
+  readonly #reacts = this.steps.some((step) => step.react)
+  readonly #unlimited = this.outermost === undefined
 
   execute(
     operation: Operation<unknown>,
@@ -47,50 +37,112 @@ export class Engine extends Flow {
     parent?: Attempt,
   ): Promise<unknown> {
     if (typeof operation !== 'function') return Promise.reject(notAFunction(this.name, operation))
-    const flight = this.#idle.pop() ?? this.#create()
+    const flight = this.take()
     flight.era = eras.now
-    if (this.#gatesOnly && options === undefined && report === undefined) {
-      return this.#pass(flight, operation, args)
-    }
-    flight.attempt = new Attempt(flight, operation, args, 1)
-    this.starts[flight.slot] = this.usesTime ? this.time() : UNTIMED
-    if (options !== undefined || report !== undefined) {
-      const refused = this.#tryBoard(flight, options, report, parent)
+    if (this.usesTime || this.convoy.watched) this.stamp(flight)
+    const alone = options === undefined && report === undefined && ambient.source === undefined
+    if (alone && this.#unlimited) return this.#flyFree(flight, operation, args)
+    let attempt = new Attempt(flight, operation, args, 1)
+    // A pointer from a pooled object to a young one is the dearest store there is.
+    flight.attempt = attempt
+    if (!alone) {
+      const refused = this.tryBoard(flight, options, report, parent)
       if (refused !== undefined) return refused
+      attempt = flight.attempt
     }
-    const { gates, limits } = this
-    for (let index = 0; index < gates.length; index++) {
-      const gate = gates[index] as Gate
-      if (gate.running >= gate.limit) return this.#divert(flight, index)
-      gate.running++
-      limits[index]?.begin(flight.slot)
+    const full = this.#enterAll()
+    if (full >= 0) {
+      this.#leaveConvoy(flight, full)
+      return this.#divert(flight, full, this.ask(flight, full))
     }
-    return this.launch(flight)
+    for (let limit = this.outermost; limit !== undefined; limit = limit.inner) {
+      limit.begin(flight.slot)
+    }
+    return this.launch(flight, attempt)
   }
 
-  /**
-   * Gates alone: nothing can end such a call early or run anything else, so the flight does not need to
-   * know its attempt. (A pointer from a pooled object to a young one is the dearest store there is.)
-   */
-  #pass(flight: Flight, operation: Operation<unknown>, args: readonly unknown[]): Promise<unknown> {
-    const { gates } = this
-    const attempt = new Attempt(flight, operation, args, 1)
-    this.starts[flight.slot] = this.usesTime ? this.time() : UNTIMED
-    for (let index = 0; index < gates.length; index++) {
-      const gate = gates[index] as Gate
-      if (gate.running >= gate.limit) {
-        flight.attempt = attempt
-        return this.#divert(flight, index)
-      }
-      gate.running++
-    }
+  /** Nothing can end it early: the answer is derived from the function's promise. */
+  #flyFree(
+    flight: Flight,
+    operation: Operation<unknown>,
+    args: readonly unknown[],
+  ): Promise<unknown> {
+    if (this.#reacts) flight.begunWith(operation, args)
+    const full = this.#enterAll()
+    if (full < 0) return this.#callFree(flight, operation, args)
+    flight.begunWith(operation, args)
+    return this.#askFree(flight, full)
+  }
+
+  #callFree(
+    flight: Flight,
+    operation: Operation<unknown>,
+    args: readonly unknown[],
+  ): Promise<unknown> {
     flight.calls = 1
-    flight.lent = true
-    return hang(begin(operation, attempt), flight.ok, flight.er)
+    const work = begin(operation, new Attempt(flight, operation, args, 1))
+    return hang(work, flight.okFree, flight.erFree)
   }
 
-  protected launch(flight: Flight): Promise<unknown> {
-    const { attempt } = flight
+  /** As `landed`, for a flight that nothing could end. */
+  landedFree(flight: Flight, value: unknown): unknown {
+    if (flight.detour !== undefined) return this.landed(flight.bind(), value)
+    const alert = this.#passAll(flight, value)
+    if (alert >= 0) return this.#landAlert(flight.bind(), alert, value)
+    if (this.#reacts) flight.begunWith(NOTHING, NO_ARGS)
+    flight.calls = 0
+    flight.generation++
+    this.shelve(flight)
+    return value
+  }
+
+  crashedFree(flight: Flight, error: unknown): unknown {
+    return this.crashed(flight.bind(), error)
+  }
+
+  /** A gate has no room by itself. A flight that the innermost lets in, or in line, remains free. */
+  #askFree(flight: Flight, index: number): Promise<unknown> {
+    const admission = this.ask(flight, index)
+    const told = this.usesTime || this.convoy.watched
+    const refused = admission instanceof Error || admission?.kind === 'permit'
+    if (told || refused || index < this.steps.length - 1) {
+      this.#leaveConvoy(flight.bind(), index)
+      return this.#divert(flight, index, admission)
+    }
+    this.convoy.running++
+    if (admission === undefined) return this.#boardFree(flight)
+    const turn = new Promise<unknown>((resolve) => admission.begin(resolve))
+    return turn.then(flight.board)
+  }
+
+  /** It has stood in line. */
+  boarded(flight: Flight, refusal: unknown): unknown {
+    if (!(refusal instanceof Error)) return this.#boardFree(flight)
+    const index = this.steps.length - 1
+    this.disperse(flight.bind(), index)
+    this.noteRefusal(flight, index, refusal)
+    return this.conclude(flight, index - 1, unsuccessful('rejected', refusal))
+  }
+
+  #boardFree(flight: Flight): Promise<unknown> {
+    const { operation, given } = flight
+    if (!this.#reacts) flight.begunWith(NOTHING, NO_ARGS)
+    return this.#callFree(flight, operation, given)
+  }
+
+  /** In through all gates. The index of the step that has no room, or -1. */
+  #enterAll(): number {
+    for (let point = this.first; point !== undefined; point = point.inner) {
+      const { gate } = point
+      if (gate.running >= gate.limit) return point.index
+      gate.running++
+    }
+    this.convoy.running++
+    return -1
+  }
+
+  protected launch(flight: Flight, attempt: Attempt = flight.attempt): Promise<unknown> {
+    if (flight.ok === UNMADE) flight.equip()
     flight.calls = attempt.attempt
     const work = begin(attempt.operation, attempt)
     const { detour } = flight
@@ -98,17 +150,18 @@ export class Engine extends Flow {
     if (detour !== undefined) detour.running = true
     if (flight.cutWith !== undefined) return this.#cutAtOnce(flight, work)
     if (this.fenced) {
-      const guard = new Promise(capture)
-      attempt.cut = rejectNew
-      hang(work, resolveNew, rejectNew)
+      const guard = new Promise((resolve, reject) => {
+        attempt.cut = reject
+        hang(work, resolve, reject)
+      })
       return guard.then(flight.ok, flight.er)
     }
     flight.lent = true
-    const derived = this.#unlimited && flight.hub === undefined && detour === undefined
-    if (derived || attempt.resolve !== undefined) return hang(work, flight.ok, flight.er)
-    const answer = new Promise(capture)
-    attempt.resolve = resolveNew
-    attempt.reject = rejectNew
+    if (attempt.resolve !== undefined) return hang(work, flight.ok, flight.er)
+    const answer = new Promise((resolve, reject) => {
+      attempt.resolve = resolve
+      attempt.reject = reject
+    })
     hang(work, flight.ok, flight.er)
     return answer
   }
@@ -117,20 +170,54 @@ export class Engine extends Flow {
   landed(flight: Flight, value: unknown): unknown {
     if (flight.cutWith !== undefined) return this.#comeHome(flight)
     flight.lent = false
+    if (flight.detour !== undefined) return this.#landAlone(flight, value)
+    const alert = this.#passAll(flight, value)
+    if (alert >= 0) return this.#landAlert(flight, alert, value)
+    for (let limit = this.outermost; limit !== undefined; limit = limit.inner) {
+      limit.end(flight.slot)
+    }
+    return this.#answer(flight, value)
+  }
+
+  /** Out through all gates, with a plain success. The index of the step that has more to say, or -1. */
+  #passAll(flight: Flight, value: unknown): number {
+    for (let point = this.last; point !== undefined; point = point.outer) {
+      const { gate } = point
+      if (gate.alert === 0 && gate.since <= flight.era) gate.running--
+      else if (!this.#passAlert(flight, point.index, gate, value)) return point.index
+      gate.succeeded++
+    }
+    const { convoy } = this
+    convoy.running--
+    convoy.succeeded++
+    if (convoy.watched) this.measureConvoy(flight)
+    return -1
+  }
+
+  #landAlert(flight: Flight, index: number, value: unknown): unknown {
+    this.disperse(flight, index)
+    return this.conclude(flight, index, succeeded(value))
+  }
+
+  /** The same for a call that is on a detour: each gate is visited. */
+  #landAlone(flight: Flight, value: unknown): unknown {
+    const detour = this.disperse(flight)
     const { gates, limits } = this
-    const { era } = flight
     let index = gates.length - 1
-    const { detour } = flight
-    if (detour !== undefined && !detour.plain) return this.conclude(flight, index, succeeded(value))
+    if (!detour.plain) return this.conclude(flight, index, succeeded(value))
     for (; index >= 0; index--) {
       const gate = gates[index] as Gate
-      if (gate.alert === 0 && gate.since <= era) gate.running--
-      else if (gate.since > era || !this.#passAlert(flight, index, gate, value)) {
+      if (gate.alert === 0 && gate.since <= flight.era) gate.running--
+      else if (!this.#passAlert(flight, index, gate, value)) {
         return this.conclude(flight, index, succeeded(value))
       }
       limits[index]?.end(flight.slot)
       gate.succeeded++
     }
+    return this.#answer(flight, value)
+  }
+
+  #answer(flight: Flight, value: unknown): unknown {
     const { resolve } = flight.attempt
     this.release(flight)
     if (resolve === undefined) return value
@@ -140,6 +227,7 @@ export class Engine extends Flow {
 
   /** A plain success at a gate that wants to hear of it; false if it has to go the slow way. */
   #passAlert(flight: Flight, index: number, gate: Gate, value: unknown): boolean {
+    if (gate.since > flight.era) return false
     const since = this.starts[flight.slot] as number
     if ((gate.alert & ASKS) === 0) gate.running--
     else if (!this.steps[index]?.passed?.(value, since)) return false
@@ -151,8 +239,9 @@ export class Engine extends Flow {
   crashed(flight: Flight, error: unknown): unknown {
     if (flight.cutWith !== undefined) return this.#comeHome(flight)
     flight.lent = false
-    const ending = this.relays ? relayed(error) : 'failed'
-    return this.conclude(flight, this.gates.length - 1, unsuccessful(ending, error))
+    this.disperse(flight)
+    const outcome = this.relays ? relayed(error) : unsuccessful('failed', error)
+    return this.conclude(flight, this.gates.length - 1, outcome)
   }
 
   /** The wait was over before: the call goes on from there, or has gone and only its work comes home. */
@@ -169,12 +258,21 @@ export class Engine extends Flow {
     return answer
   }
 
-  /** A gate has no room: the rest of the way is the slow path's. */
-  #divert(flight: Flight, index: number): Promise<unknown> {
-    const admission = this.ask(flight, index)
+  /** The steps outside `index`, where a gate has no room, count the call by themselves. */
+  #leaveConvoy(flight: Flight, index: number): void {
+    for (let outer = 0; outer < index; outer++) {
+      const { passive, gate } = this.steps[outer] as Step
+      if (passive) gate.running++
+      this.limits[outer]?.begin(flight.slot)
+    }
+  }
+
+  /** The rest of the way is the slow path's. */
+  #divert(flight: Flight, index: number, admission: Admission): Promise<unknown> {
     if (admission instanceof Error && !this.decides(-1, index) && flight.cutWith === undefined) {
       return this.#refuseAtOnce(flight, index, admission)
     }
+    this.detour(flight).alone = true
     const answer = this.defer(flight)
     if (this.admit(flight, index, admission)) this.proceed(flight, index + 1)
     return answer
@@ -189,108 +287,13 @@ export class Engine extends Flow {
     this.release(flight)
     // A promise that is born rejected goes through the runtime's tracker of unhandled rejections, and
     // a throw in a handler unwinds: both cost more than all the rest of a refusal.
-    const answer = new Promise(capture)
-    settled.then(rejectNew.bind(undefined, error))
-    return answer
-  }
-
-  /** What a caller hands over may be anything, and have getters that throw. */
-  #tryBoard(
-    flight: Flight,
-    options: ExecuteOptions | undefined,
-    report: Report | undefined,
-    parent: Attempt | undefined,
-  ): Promise<unknown> | undefined {
-    try {
-      return this.#board(flight, options, report, parent)
-    } catch (error) {
-      return this.#refuseBoarding(flight, 'failed', error)
-    }
-  }
-
-  /** Takes on what the call brings along; a promise if it must not even start. */
-  #board(
-    flight: Flight,
-    options: ExecuteOptions | undefined,
-    report: Report | undefined,
-    parent: Attempt | undefined,
-  ): Promise<unknown> | undefined {
-    if (report !== undefined) this.detour(flight).report = report
-    if (options === undefined) return undefined
-    const { signal, deadline, priority, args } = readCallOptions(this.name, options)
-    const outer = options instanceof Attempt ? options : parent
-    if (outer !== undefined) this.detour(flight).parent = outer
-    if (args !== undefined) flight.attempt = new Attempt(flight, flight.attempt.operation, args, 1)
-    if (priority !== undefined) this.detour(flight).priority = priority
-    if (signal?.aborted) return this.#refuseBoarding(flight, 'aborted', signal.reason)
-    if (deadline !== Number.POSITIVE_INFINITY) {
-      const left = deadline - this.clock.now()
-      if (left <= 0) return this.#refuseBoarding(flight, 'timedOut', this.#tooLate(0))
-      const detour = this.detour(flight)
-      detour.deadline = deadline
-      // The context of an outer call aborts its signal by itself when its time is up.
-      if (!(options instanceof Attempt)) {
-        detour.limit = this.clock.setTimer(() => this.#deadlineReached(flight, left), left)
-      }
-    }
-    if (signal !== undefined) link(signal, flight)
-    return undefined
-  }
-
-  /** After a blocked loop an answer that is already there gets one turn to arrive, as with a timeout. */
-  #deadlineReached(flight: Flight, left: number): void {
-    const { generation } = flight
-    inNextTurn(this.clock, () => {
-      if (flight.generation !== generation) return
-      this.interrupt(flight, -1, unsuccessful('timedOut', this.#tooLate(left)))
+    return new Promise((_resolve, reject) => {
+      settled.then(reject.bind(undefined, error))
     })
-  }
-
-  #tooLate(left: number): TimeoutError {
-    const duration = Math.max(0, Math.round(left))
-    return stackless(() => new TimeoutError(this.name, duration, 'deadline reached, no answer'))
-  }
-
-  #refuseBoarding(
-    flight: Flight,
-    ending: 'failed' | 'aborted' | 'timedOut',
-    error: unknown,
-  ): Promise<unknown> {
-    this.gates[0]?.count(ending)
-    const since = this.starts[flight.slot] as number
-    if (this.steps.length > 0) this.measure(flight, 0, ending, since, error)
-    this.release(flight)
-    return Promise.reject(error)
-  }
-
-  #create(): Flight {
-    const slot = this.#vacant.pop() ?? this.flights.length
-    if (slot >= this.starts.length) this.grow()
-    const flight = new Flight(this, slot)
-    this.flights[slot] = flight
-    return flight
-  }
-
-  protected release(flight: Flight): void {
-    flight.clear()
-    // One that is lent has its handlers on a promise that may never settle: it must not be used again,
-    // and goes with that promise.
-    if (!flight.lent && this.#idle.length < MAX_IDLE) {
-      flight.cutWith = undefined
-      this.#idle.push(flight)
-    } else {
-      this.flights[flight.slot] = undefined
-      this.#vacant.push(flight.slot)
-    }
   }
 }
 
 function ignore(): void {}
-
-function relayed(error: unknown): 'failed' | 'rejected' | 'timedOut' {
-  if (isRejection(error)) return 'rejected'
-  return isResilienceError(error) && error instanceof TimeoutError ? 'timedOut' : 'failed'
-}
 
 function notAFunction(name: string, found: unknown): TypeError {
   return new TypeError(`"${name}": execute needs a function, but was given ${typeof found}`)

@@ -7,9 +7,9 @@ import {
   isResilienceError,
   RejectedError,
   ResilienceError,
-  stackless,
   TimeoutError,
 } from './errors.ts'
+import { stackless } from './stackless.ts'
 
 const facts = { running: 3, queued: 2, maxConcurrent: 3, maxQueue: 2, waited: 0 }
 const down = new Error('down')

@@ -14,8 +14,10 @@ export abstract class ResilienceError extends Error {
   readonly policy: string
 
   constructor(policy: string, message: string, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause })
+    super(message)
     this.policy = policy
+    // Handed to `super` as an option it costs a tenth of a refusal.
+    if (cause !== undefined) this.cause = cause
   }
 
   /** The error as plain JSON: name, code, policy, message and its numbers; causes are left out. */
@@ -75,21 +77,33 @@ export class CircuitOpenError extends RejectedError {
     why: string,
     cause?: unknown,
   ) {
-    super(
-      policy,
-      `circuit "${policy}" ${CIRCUIT_ADVICE[state](retryAfter)}${why && `; ${why}`}; not called`,
-      cause,
-    )
+    super(policy, circuitMessage(policy, state, Math.ceil(retryAfter), why), cause)
     this.state = state
     this.retryAfter = retryAfter
   }
 }
 
+/** What was said last: in an outage the same is said many times in one ms. */
+const said = { policy: '', state: '', ms: Number.NaN, why: '', message: '' }
+
+function circuitMessage(
+  policy: string,
+  state: CircuitOpenError['state'],
+  ms: number,
+  why: string,
+): string {
+  const again = said.ms === ms && said.policy === policy && said.why === why && said.state === state
+  if (again) return said.message
+  const message = `circuit "${policy}" ${CIRCUIT_ADVICE[state](ms)}${why && `; ${why}`}; not called`
+  Object.assign(said, { policy, state, ms, why, message })
+  return message
+}
+
 const CIRCUIT_ADVICE = {
-  open: (ms: number) => `is open, next trial in ${Math.ceil(ms)} ms`,
+  open: (ms: number) => `is open, next trial in ${ms} ms`,
   'half-open': (ms: number) =>
     ms > 0
-      ? `is half-open with its trial calls under way, the next at the latest in ${Math.ceil(ms)} ms`
+      ? `is half-open with its trial calls under way, the next at the latest in ${ms} ms`
       : 'is half-open and lets only a part of the calls through',
   isolated: () => 'is isolated by hand until close() or reset()',
 } as const
@@ -263,24 +277,5 @@ export function describeError(error: unknown): string {
     return error instanceof Error ? `${error.name}: ${error.message}` : String(error)
   } catch {
     return 'an error that cannot be shown'
-  }
-}
-
-/**
- * Makes an error without a stack trace: ours are made where the engine refuses or stops waiting, so a
- * trace would show the engine, and collecting it costs ten times the error itself.
- */
-export function stackless<E extends Error>(make: () => E): E {
-  const limits = Error as { stackTraceLimit?: number }
-  const limit = limits.stackTraceLimit
-  try {
-    limits.stackTraceLimit = 0
-  } catch {
-    return make()
-  }
-  try {
-    return make()
-  } finally {
-    limits.stackTraceLimit = limit as number
   }
 }

@@ -3,22 +3,11 @@
  * Telemetry is outbound only: a listener that throws or rejects changes nothing.
  */
 
-/** Four ways in which a call can go wrong; never mixed in names, messages, events or metrics. */
-export type Ending = 'succeeded' | 'failed' | 'timedOut' | 'rejected' | 'aborted'
+import type { CallEvent, Ending, EventBase } from './event-base.ts'
+import type { Hedged, LimitChanged, Shed } from './load-events.ts'
 
-/** What every event says. */
-interface EventBase {
-  /** Name of the policy or pipeline that speaks. */
-  readonly policy: string
-  /** When it happened, in monotonic ms of the policy's clock. */
-  readonly at: number
-}
-
-/** What an event about one call adds. */
-interface CallEvent extends EventBase {
-  /** The pipeline that the call ran in; the policy's own name when it ran alone. */
-  readonly pipeline: string
-}
+export type { Ending } from './event-base.ts'
+export type { Hedged, LimitChanged, Shed } from './load-events.ts'
 
 /** A call ended, as seen by its pipeline (or by a policy that was executed on its own). */
 export interface CallEnded extends CallEvent {
@@ -63,7 +52,13 @@ export interface GaveUp extends CallEvent {
   readonly type: 'give-up'
   readonly attempts: number
   readonly elapsed: number
-  readonly reason: 'not-retryable' | 'max-retries' | 'max-elapsed' | 'deadline' | 'budget'
+  readonly reason:
+    | 'not-retryable'
+    | 'max-retries'
+    | 'max-elapsed'
+    | 'deadline'
+    | 'budget'
+    | 'retried-above'
   readonly error?: unknown
 }
 
@@ -124,6 +119,90 @@ export interface BatchEnded extends EventBase {
   readonly error?: unknown
 }
 
+/** Something happened to a job of a durable queue. */
+export interface JobChanged extends EventBase {
+  readonly type: 'job'
+  /**
+   * What happened: `'postponed'` says that it could not be begun now and did not count, `'handed-back'`
+   * that its worker stopped, `'lease-lost'` that another worker may have it, `'dead'` that it was set aside.
+   */
+  readonly change:
+    | 'enqueued'
+    | 'duplicate'
+    | 'started'
+    | 'completed'
+    | 'retry'
+    | 'postponed'
+    | 'dead'
+    | 'handed-back'
+    | 'lease-lost'
+    | 'requeued'
+    | 'removed'
+  /** The job. */
+  readonly id: string
+  /** Which attempt it is about, from 1. */
+  readonly attempt?: number
+  /** How long the attempt took, in ms. */
+  readonly duration?: number
+  /** Pause before the next attempt, in ms. */
+  readonly delay?: number
+  /** Why it was set aside, postponed or handed back. */
+  readonly reason?: string
+  /** What the attempt failed with. */
+  readonly error?: unknown
+}
+
+/** The store behind a durable queue failed, or works again. Work goes on by itself when it does. */
+export interface QueueStoreChanged extends EventBase {
+  readonly type: 'queue-store'
+  readonly change: 'failed' | 'recovered'
+  readonly error?: unknown
+}
+
+/** A call waits for another one with the same key instead of calling the function. */
+export interface Joined extends EventBase {
+  readonly type: 'join'
+  readonly key: string
+  /** How many wait for that call now. */
+  readonly waiting: number
+}
+
+/** A cache answered a call with a value that it had kept. */
+export interface CacheAnswered extends EventBase {
+  readonly type: 'cache'
+  readonly key: string
+  /** `'stale'`: older than `freshFor`, and what would be newer could not be had in time. */
+  readonly answer: 'fresh' | 'stale'
+  /** How old the value is, in ms. */
+  readonly age: number
+  /** Why a stale value was the answer. */
+  readonly reason?: 'failed' | 'slow' | 'paused'
+  /** The failure, when that is the reason. */
+  readonly cause?: unknown
+}
+
+/** A call that fills a cache has ended. */
+export interface CacheFilled extends EventBase {
+  readonly type: 'refresh'
+  readonly key: string
+  /** Whether a value was kept. */
+  readonly kept: boolean
+  /** Whether it was made behind its caller, who had been answered before. */
+  readonly behind: boolean
+  /** How long it took, in ms. */
+  readonly duration: number
+  /** What it failed with, if it did. */
+  readonly error?: unknown
+}
+
+/** The store of a cache failed, works again, or gave back what no cache has written. */
+export interface CacheStoreChanged extends EventBase {
+  readonly type: 'cache-store'
+  /** `'failed'`: it is left alone for a while, and nothing is found in it. */
+  readonly change: 'failed' | 'recovered' | 'unreadable'
+  readonly error?: unknown
+}
+
 /** Something in the order of a pipeline cannot work or was probably not meant. */
 export interface Warned extends EventBase {
   readonly type: 'warning'
@@ -133,6 +212,10 @@ export interface Warned extends EventBase {
 
 /** Everything that can be observed. */
 export type HoldfastEvent =
+  | Joined
+  | CacheAnswered
+  | CacheFilled
+  | CacheStoreChanged
   | CallEnded
   | StateChanged
   | RetryScheduled
@@ -140,9 +223,14 @@ export type HoldfastEvent =
   | TimedOut
   | Rejected
   | FellBack
+  | Hedged
   | Abandoned
+  | LimitChanged
   | PoolChanged
   | BatchEnded
+  | JobChanged
+  | Shed
+  | QueueStoreChanged
   | Warned
 
 /** Called with each event; what it returns or throws changes nothing. */

@@ -16,6 +16,9 @@ export interface Pilot {
   landed(flight: Flight, value: unknown): unknown
   resumed(flight: Flight, value: unknown, failed: boolean): void
   crashed(flight: Flight, error: unknown): unknown
+  landedFree(flight: Flight, value: unknown): unknown
+  crashedFree(flight: Flight, value: unknown): unknown
+  boarded(flight: Flight, refusal: unknown): unknown
   aborted(flight: Flight, reason: unknown): void
   deadlineOf(flight: Flight): number
   adopt(flight: Flight, work: Promise<unknown>): void
@@ -23,15 +26,29 @@ export interface Pilot {
   now(): number
 }
 
+/** What an idle flight was begun with. */
+export const NO_ARGS: readonly unknown[] = []
+export const NOTHING: Operation<unknown> = () => undefined
+
+type Handler = (settled: unknown) => unknown
+
+/** Stands for handlers that were not needed yet. */
+export const UNMADE: Handler = (settled) => settled
+
 export class Flight implements Linked, CallView {
   readonly pilot: Pilot
   readonly slot: number
   /** Handlers for the function's promise, or for the guard before it. */
-  readonly ok: (value: unknown) => unknown
-  readonly er: (error: unknown) => unknown
-
+  ok: Handler = UNMADE
+  er: Handler = UNMADE
+  /** The same for a flight that nothing can end early. */
+  readonly okFree: Handler = UNMADE
+  readonly erFree: Handler = UNMADE
   /** The present attempt. All that is young hangs on it: a store into a pooled flight costs more. */
   attempt: Attempt = NONE
+  /** What a free flight was begun with, in case that something else runs after it. */
+  operation: Operation<unknown> = NOTHING
+  given: readonly unknown[] = NO_ARGS
   /** How often the function has been called. */
   calls = 0
   /** Which of the calls that it served this is: what another call left behind does not concern it. */
@@ -45,27 +62,49 @@ export class Flight implements Linked, CallView {
   lent = false
   detour: Detour | undefined = undefined
 
-  #go: ((value: unknown) => void) | undefined = undefined
-  #stop: ((error: unknown) => void) | undefined = undefined
+  #board: Handler | undefined = undefined
+  #go: Handler | undefined = undefined
+  #stop: Handler | undefined = undefined
+
+  /** The next idle one, while it is idle itself. */
+  spare: Flight | undefined = undefined
 
   hub: SignalHub | undefined = undefined
   previous: Linked | undefined = undefined
   next: Linked | undefined = undefined
 
-  constructor(pilot: Pilot, slot: number) {
+  /** @param free - Most of its flights will be. */
+  constructor(pilot: Pilot, slot: number, free: boolean) {
     this.pilot = pilot
     this.slot = slot
+    if (!free) {
+      this.equip()
+      return
+    }
+    this.okFree = (value) => pilot.landedFree(this, value)
+    this.erFree = (error) => pilot.crashedFree(this, error)
+  }
+
+  /** Makes the handlers of a flight that is not free. */
+  equip(): void {
+    const { pilot } = this
     this.ok = (value) => pilot.landed(this, value)
     this.er = (error) => pilot.crashed(this, error)
   }
 
-  /** Handlers for whatever else the call waits for; made when first needed. */
-  get go(): (value: unknown) => void {
+  /** For the turn of a free flight that stands in line; made when first needed, as those below. */
+  get board(): Handler {
+    this.#board ??= (refusal) => this.pilot.boarded(this, refusal)
+    return this.#board
+  }
+
+  /** For whatever else the call waits for. */
+  get go(): Handler {
     this.#go ??= (value) => this.pilot.resumed(this, value, false)
     return this.#go
   }
 
-  get stop(): (error: unknown) => void {
+  get stop(): Handler {
     this.#stop ??= (error) => this.pilot.resumed(this, error, true)
     return this.#stop
   }
@@ -79,7 +118,7 @@ export class Flight implements Linked, CallView {
   }
 
   get args(): readonly unknown[] {
-    return this.attempt.args
+    return this.attempt === NONE ? this.given : this.attempt.args
   }
 
   get priority(): number | undefined {
@@ -92,6 +131,22 @@ export class Flight implements Linked, CallView {
 
   onAbort(reason: unknown): void {
     this.pilot.aborted(this, reason)
+  }
+
+  /** Notes what a free flight needs, should it turn out to be none. */
+  begunWith(operation: Operation<unknown>, args: readonly unknown[]): void {
+    this.operation = operation
+    this.given = args
+  }
+
+  /** It is no free flight any more: from here it goes on as any other. */
+  bind(
+    operation: Operation<unknown> = this.operation,
+    args: readonly unknown[] = this.given,
+  ): this {
+    this.attempt = new Attempt(this, operation, args, 1)
+    this.begunWith(NOTHING, NO_ARGS)
+    return this
   }
 
   /** Forgets the call, so that nothing of it is kept alive. */
@@ -189,6 +244,8 @@ const NONE = new Attempt(undefined as never, () => undefined, [], 0)
 export class Detour {
   /** The innermost step that holds the call at present. */
   depth: number
+  /** It has left the convoy: each gate that holds it counts it by itself. */
+  alone = false
   /** The promise of `resolve` and `reject`. */
   answer: Promise<unknown> | undefined = undefined
   /** What the call waits for, besides the function itself. */

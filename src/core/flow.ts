@@ -7,10 +7,11 @@
  */
 import { begin, hang } from './begin.ts'
 import { inNextTurn } from './clock.ts'
-import { stackless, TimeoutError } from './errors.ts'
+import { TimeoutError } from './errors.ts'
 import type { Flight, Pilot, Wait } from './flight.ts'
 import { capture, rejectNew, resolveNew } from './handles.ts'
 import { type Outcome, succeeded, unsuccessful } from './outcome.ts'
+import { stackless } from './stackless.ts'
 import type { Admission, Reaction, Step, Waiting } from './step.ts'
 import { Stray } from './strays.ts'
 import { Walk } from './walk.ts'
@@ -71,7 +72,7 @@ export abstract class Flow extends Walk implements Pilot {
   protected cutOff(flight: Flight): unknown {
     const outcome = flight.cutWith as Outcome
     const at = flight.cutAt
-    const detour = this.detour(flight)
+    const detour = this.disperse(flight)
     const { wait } = detour
     detour.wait = undefined
     detour.running = false
@@ -225,6 +226,9 @@ export abstract class Flow extends Walk implements Pilot {
 
   abstract landed(flight: Flight, value: unknown): unknown
   abstract crashed(flight: Flight, error: unknown): unknown
+  abstract landedFree(flight: Flight, value: unknown): unknown
+  abstract crashedFree(flight: Flight, error: unknown): unknown
+  abstract boarded(flight: Flight, refusal: unknown): unknown
 }
 
 function stopWaiting(wait: Wait | undefined): void {

@@ -12,6 +12,14 @@ export const ASKS = 1
 /** Latency is measured or somebody listens. */
 export const WATCHED = 2
 
+/** Counts calls for several gates at once: a convoy. */
+export interface Tally {
+  readonly running: number
+  readonly succeeded: number
+  /** One of its gates is watched from now on, or no longer. */
+  review(): void
+}
+
 /**
  * One shape for every policy, so that the engine's loop stays monomorphic. An open circuit is a limit
  * of 0, a bulkhead a limit of `maxConcurrent`, everything else is unlimited.
@@ -32,12 +40,33 @@ export class Gate {
   rejected = 0
   aborted = 0
 
+  /** Who counts calls for this gate, one for each place where it stands in a pipeline. */
+  readonly convoys: Tally[] = []
+
   constructor(limit: number = UNLIMITED) {
     this.limit = limit
   }
 
   count(ending: Ending): void {
     this[ending]++
+  }
+
+  /** Calls inside, those of its convoys included. */
+  get inside(): number {
+    return this.convoys.reduce((sum, convoy) => sum + convoy.running, this.running)
+  }
+
+  /** Calls that succeeded, those of its convoys included. */
+  get successes(): number {
+    return this.convoys.reduce((sum, convoy) => sum + convoy.succeeded, this.succeeded)
+  }
+
+  /** Takes over what a convoy has counted, and forgets it. */
+  absorb(convoy: Tally): void {
+    const at = this.convoys.indexOf(convoy)
+    if (at < 0) return
+    this.convoys.splice(at, 1)
+    this.succeeded += convoy.succeeded
   }
 
   /** Starts counting anew. */
@@ -51,6 +80,7 @@ export class Gate {
 
   watch(watched: boolean): void {
     this.alert = watched ? this.alert | WATCHED : this.alert & ~WATCHED
+    for (const convoy of this.convoys) convoy.review()
   }
 }
 

@@ -30,15 +30,24 @@ export class Histogram {
     if (value > this.#max) this.#max = value
   }
 
-  /** The smallest bucket edge that `share` of the recorded values do not exceed; 0 without values. */
-  percentile(share: number): number {
-    const rank = Math.ceil(this.#count * share)
+  /** How many were recorded. */
+  get count(): number {
+    return this.#count
+  }
+
+  /**
+   * The smallest bucket edge that `share` of the recorded values do not exceed, those of `other` included;
+   * 0 without values.
+   */
+  percentile(share: number, other: Histogram = EMPTY): number {
+    const rank = Math.ceil((this.#count + other.#count) * share)
+    const max = Math.max(this.#max, other.#max)
     let seen = 0
     for (let bucket = 0; bucket < BUCKETS; bucket++) {
-      seen += this.#counts[bucket] as number
-      if (seen >= rank && seen > 0) return Math.min(upperEdge(bucket), this.#max)
+      seen += (this.#counts[bucket] as number) + (other.#counts[bucket] as number)
+      if (seen >= rank && seen > 0) return Math.min(upperEdge(bucket), max)
     }
-    return this.#max
+    return max
   }
 
   stats(): LatencyStats {
@@ -52,6 +61,8 @@ export class Histogram {
     }
   }
 }
+
+const EMPTY = new Histogram()
 
 function bucketOf(value: number): number {
   double[0] = value

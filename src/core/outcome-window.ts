@@ -10,6 +10,10 @@ import { show } from './options.ts'
 export interface OutcomeWindow {
   /** Adds the outcome of one call. */
   record(failed: boolean, slow: boolean, now: number): void
+  /** Adds a plain success, if nothing but those is remembered. Otherwise false, and adds nothing. */
+  addSuccess(now: number): boolean
+  /** As long as only plain successes come, nothing changes any more: they need not be added. */
+  readonly saturated: boolean
   /** Outcomes remembered. */
   total(now: number): number
   /** Failures among them. */

@@ -109,6 +109,15 @@ describe('judge', () => {
       'transient',
     ],
     [
+      'a fetch whose answer was no HTTP, to an undici that gives it no code',
+      new TypeError('terminated', {
+        cause: Object.assign(new Error('Invalid character in chunk size'), {
+          name: 'HTTPParserError',
+        }),
+      }),
+      'transient',
+    ],
+    [
       'a fetch with a cause whose code is no text',
       new TypeError('fetch failed', { cause: { code: 5 } }),
       'transient',
@@ -194,7 +203,7 @@ describe('retryAfterOf', () => {
     ['9999999999', 9_999_999_999_000],
     ['Sun, 01 Mar 2026 12:00:30 GMT', 30_000],
     ['Sunday, 01-Mar-26 12:00:30 GMT', 30_000],
-    ['Sun Mar  1 12:00:30 2026', undefined],
+    ['Sun Mar  1 12:00:30 2026', 30_000],
     ['Sun, 01 Mar 2026 11:00:00 GMT', 0],
     ['Sun, 01 Mar 2026 12:00:00 GMT', 0],
     ['Xyz, 99 Foo 2026 12:00:00 GMT', undefined],

@@ -2,9 +2,9 @@
  * How a call ended, as a value, and what its error says about the dependency.
  * Retry, breaker and fallback share this one judgement, so that they cannot disagree.
  */
-import { parseDate } from './clock.ts'
-import { isRejection, isResilienceError } from './errors.ts'
+import { isRejection, isResilienceError, TimeoutError } from './errors.ts'
 import type { Ending } from './events.ts'
+import { parseHttpDate } from './http-date.ts'
 
 /** A result or an error, and which of the five endings it is. */
 export interface Outcome {
@@ -21,6 +21,13 @@ export function succeeded(value: unknown): Outcome {
 
 export function unsuccessful(ending: Exclude<Ending, 'succeeded'>, error: unknown): Outcome {
   return { ending, value: undefined, error }
+}
+
+/** What an inner half of a pipeline threw: its refusals and limits are the pipeline's own. */
+export function relayed(error: unknown): Outcome {
+  if (isRejection(error)) return unsuccessful('rejected', error)
+  const timedOut = isResilienceError(error) && error instanceof TimeoutError
+  return unsuccessful(timedOut ? 'timedOut' : 'failed', error)
 }
 
 /** Gives a result, or throws the error as it came. */
@@ -75,10 +82,12 @@ function isProgrammingError(error: Error): boolean {
   if (!(BUGS.has(error.name) || error instanceof TypeError)) return false
   // fetch reports a refused or broken connection as a TypeError: in undici the cause has a code,
   // in browsers and Deno there is nothing but a message that is theirs alone.
-  const cause = error.cause as { code?: unknown; message?: unknown } | undefined
+  const cause = error.cause as { code?: unknown; name?: unknown; message?: unknown } | undefined
   if (typeof cause === 'object' && cause !== null) {
     // A wrong URL, scheme or port fails in the same way.
-    const { code, message } = cause
+    const { code, name, message } = cause
+    // An answer that is no HTTP: undici 7 and later give it no code.
+    if (name === 'HTTPParserError') return false
     if (typeof code === 'string') return code.startsWith('ERR_INVALID')
     return !isNetworkTypeError(error) || WRONG_REQUEST.test(String(message))
   }
@@ -101,10 +110,10 @@ export function statusOf(error: object): number | undefined {
     statusCode?: unknown
     response?: { status?: unknown; statusCode?: unknown } | null
   }
-  for (const found of [status, statusCode, response?.status, response?.statusCode]) {
-    if (typeof found === 'number') return found
-  }
-  return undefined
+  if (typeof status === 'number') return status
+  if (typeof statusCode === 'number') return statusCode
+  if (typeof response?.status === 'number') return response.status
+  return typeof response?.statusCode === 'number' ? response.statusCode : undefined
 }
 
 /**
@@ -138,13 +147,10 @@ function headerOf(headers: unknown): string | undefined {
   return typeof value === 'string' || typeof value === 'number' ? String(value) : undefined
 }
 
-const HTTP_DATE = /^[A-Za-z]{3,9},? [0-9A-Za-z: -]+ GMT$/
-
 function parseRetryAfter(header: string | undefined, wallTime: () => number): number | undefined {
   const text = header?.trim()
   if (text === undefined || text === '') return undefined
   if (/^\d+$/.test(text)) return Number(text) * 1000
-  if (!HTTP_DATE.test(text)) return undefined
-  const date = parseDate(text)
-  return Number.isNaN(date) ? undefined : Math.max(0, date - wallTime())
+  const date = parseHttpDate(text, wallTime)
+  return date === undefined ? undefined : Math.max(0, date - wallTime())
 }

@@ -39,9 +39,9 @@ export interface ExecuteOptions {
 /** An answer together with how it came about. */
 export interface Detailed<T> {
   readonly value: T
-  /** `'primary'`, or the name of the fallback step that answered. */
+  /** `'primary'`, or the name of the fallback step or of the cache that answered. */
   readonly source: string
-  /** Whether a fallback answered instead of the function. */
+  /** Whether a fallback, or a stale value, answered instead of the function. */
   readonly degraded: boolean
   /** How often the function was called, 0 if it never was. */
   readonly attempts: number
@@ -49,6 +49,8 @@ export interface Detailed<T> {
   readonly duration: number
   /** What went wrong on the way, oldest first; empty when the first attempt succeeded. */
   readonly errors: readonly unknown[]
+  /** How old the answer is, in ms, when a cache gave it. */
+  readonly age?: number
 }
 
 /** How the calls of a policy or pipeline ended, as plain JSON. */

@@ -39,11 +39,14 @@ describe('a Pulse', () => {
     const first = pulse.now()
     clock.time = 140
     const second = pulse.now()
-    expect([first, second, clock.reads, pulse.turn]).toEqual([100, 100, 1, 1])
+    const { turn } = pulse
+    expect([first, second, clock.reads]).toEqual([100, 100, 1])
     clock.end()
+    const over = pulse.turn
     const third = pulse.now()
 
-    expect([third, pulse.turn]).toEqual([140, 2])
+    expect([third, clock.reads]).toEqual([140, 2])
+    expect(new Set([turn, over, pulse.turn]).size).toBe(3)
   })
 
   it('tells at the end of a turn when it began and when it ended, once', () => {

@@ -14,7 +14,7 @@ export class Pulse {
   readonly clock: Clock
   /** Without a `defer` there are no turns: time is read anew each time, and nothing is put off. */
   exact: boolean
-  /** Counts the turns in which somebody asked for the time. */
+  /** Changes with each reading and at the end of each turn: while it stays the same, so does the time. */
   turn = 0
   #now = 0
   #fresh = false
@@ -38,9 +38,9 @@ export class Pulse {
   #read(): number {
     this.#now = this.clock.now()
     this.exact = this.clock.defer === undefined
+    this.turn++
     if (!this.exact) {
       this.#fresh = true
-      this.turn++
       this.clock.defer?.(this.#end)
     }
     return this.#now
@@ -48,6 +48,7 @@ export class Pulse {
 
   readonly #end = (): void => {
     this.#fresh = false
+    this.turn++
     if (this.#listeners.length === 0) return
     const listeners = this.#listeners
     this.#listeners = []

@@ -40,13 +40,18 @@ export class WaitQueue<T> {
           `but was ${String(priority)}`,
       )
     }
-    const index = priority - lowestPriority
+    return this.join(new Place(value, priority))
+  }
+
+  /** As `push`, for a value that is a place in itself: it waits nowhere yet, with a priority that is right. */
+  join(place: Place<T>): Place<T> {
+    const index = place.priority - lowestPriority
     let line = this.#lines[index]
     if (line === undefined) {
       line = { owner: this, index, first: undefined, last: undefined }
       this.#lines[index] = line
     }
-    const place = new Place(value, priority, line)
+    place.line = line
     place.ahead = line.last
     if (line.last === undefined) line.first = place
     else line.last.behind = place
@@ -122,16 +127,20 @@ interface Line<T> {
   last: Place<T> | undefined
 }
 
-class Place<T> implements Ticket {
-  value: T | undefined
+/** A place in line, and what waits there. */
+export class Place<T> implements Ticket {
   readonly priority: number
-  line: Line<T> | undefined
-  ahead: Place<T> | undefined
-  behind: Place<T> | undefined
+  /** @internal */
+  value: T | undefined
+  /** @internal */
+  line: Line<T> | undefined = undefined
+  /** @internal */
+  ahead: Place<T> | undefined = undefined
+  /** @internal */
+  behind: Place<T> | undefined = undefined
 
-  constructor(value: T, priority: number, line: Line<T>) {
+  constructor(value: T | undefined, priority: number) {
     this.value = value
     this.priority = priority
-    this.line = line
   }
 }

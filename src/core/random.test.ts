@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { systemRandom } from './random.ts'
+import { systemRandom, uniqueId } from './random.ts'
 
 describe('systemRandom', () => {
   afterEach(() => {
@@ -17,5 +17,16 @@ describe('systemRandom', () => {
     vi.spyOn(Math, 'random').mockReturnValue(0.25)
 
     expect(systemRandom()).toBe(0.25)
+  })
+})
+
+describe('a unique id', () => {
+  it('is another each time, and sorts by when it was made', () => {
+    const ids = Array.from({ length: 1_000 }, () => uniqueId(1_700_000_000_000))
+
+    expect(new Set(ids).size).toBe(1_000)
+    expect(ids[0]).toMatch(/^[0-9a-z]{9}-[0-9a-f]{20}$/)
+    expect(uniqueId(1_700_000_000_001) > (ids.sort().at(-1) ?? '')).toBe(true)
+    expect(uniqueId(-5)).toMatch(/^000000000-/)
   })
 })

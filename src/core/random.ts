@@ -19,3 +19,9 @@ export type RandomSource = () => number
  * ```
  */
 export const systemRandom: RandomSource = () => Math.random()
+
+/** A text that nobody else makes, not even another process; texts made later sort behind. */
+export function uniqueId(wallTime: number): string {
+  const time = Math.max(0, Math.floor(wallTime)).toString(36).padStart(9, '0')
+  return `${time}-${globalThis.crypto.randomUUID().replaceAll('-', '').slice(0, 20)}`
+}

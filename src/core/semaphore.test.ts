@@ -1,24 +1,27 @@
 import { describe, expect, it } from 'vitest'
 import { ASKS } from './gate.ts'
-import { Semaphore, type Waiter } from './semaphore.ts'
-
-interface Guest extends Waiter {
-  readonly name: string
-}
+import { Semaphore, Waiter } from './semaphore.ts'
 
 const served: string[] = []
 
-function guest(name: string, priority = 0, onGrant: () => void = () => undefined): Guest {
-  return {
-    name,
-    priority,
-    state: 'new',
-    ticket: undefined,
-    onGrant() {
-      served.push(name)
-      onGrant()
-    },
+class Guest extends Waiter {
+  readonly name: string
+  readonly #then: () => void
+
+  constructor(name: string, priority: number, then: () => void) {
+    super(priority)
+    this.name = name
+    this.#then = then
   }
+
+  onGrant(): void {
+    served.push(this.name)
+    this.#then()
+  }
+}
+
+function guest(name: string, priority = 0, onGrant: () => void = () => undefined): Guest {
+  return new Guest(name, priority, onGrant)
 }
 
 /** A semaphore without a free permit, and its guests in line. */

@@ -6,26 +6,33 @@
  * newcomer never overtakes.
  */
 import { Gate } from './gate.ts'
-import { type Ticket, WaitQueue } from './queue.ts'
+import { Place, WaitQueue } from './queue.ts'
 
 /** One place in line: an object of whoever waits, so that waiting allocates nothing more. */
-export interface Waiter {
-  /** Larger is served first, -10 to 10. */
-  readonly priority: number
+export abstract class Waiter extends Place<Waiter> {
   /** Kept by the semaphore. */
-  state: 'new' | 'waiting' | 'granted' | 'gone'
-  /** Kept by the semaphore. */
-  ticket: Ticket | undefined
+  state: 'new' | 'waiting' | 'granted' | 'gone' = 'new'
+
+  /** @param priority - Larger is served first, a whole number from -10 to 10. */
+  constructor(priority: number) {
+    super(undefined, priority)
+    this.value = this
+  }
+
   /** Called once, synchronously, when the permit has passed to this waiter. Must not throw. */
-  onGrant(): void
+  abstract onGrant(): void
 }
 
 export class Semaphore {
   readonly gate: Gate
   readonly #queue = new WaitQueue<Waiter>()
+  /** Its owner wants to hear of every success, also while nobody waits. */
+  readonly #watched: boolean
 
-  constructor(limit: number) {
+  constructor(limit: number, watched = false) {
     this.gate = new Gate(limit)
+    this.#watched = watched
+    this.gate.ask(watched)
   }
 
   /** Who stands in line. */
@@ -43,7 +50,7 @@ export class Semaphore {
 
   /** Stands in line. The caller bounds the line and the wait. */
   enqueue(waiter: Waiter): void {
-    waiter.ticket = this.#queue.push(waiter, waiter.priority)
+    this.#queue.join(waiter)
     waiter.state = 'waiting'
     this.gate.ask(true)
   }
@@ -58,9 +65,9 @@ export class Semaphore {
     const { state } = waiter
     waiter.state = 'gone'
     if (state === 'granted') this.release()
-    else if (state === 'waiting' && waiter.ticket !== undefined) {
-      this.#queue.remove(waiter.ticket)
-      this.gate.ask(this.#queue.size > 0)
+    else if (state === 'waiting') {
+      this.#queue.remove(waiter)
+      this.gate.ask(this.#watched || this.#queue.size > 0)
     }
   }
 
@@ -85,6 +92,6 @@ export class Semaphore {
       waiter.state = 'granted'
       waiter.onGrant()
     }
-    gate.ask(this.#queue.size > 0)
+    gate.ask(this.#watched || this.#queue.size > 0)
   }
 }

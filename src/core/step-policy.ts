@@ -3,9 +3,9 @@
  * so that a policy behaves alone exactly as it does in a pipeline.
  */
 import { type Clock, systemClock } from './clock.ts'
-import { Engine, NO_ARGS } from './engine.ts'
+import { Engine } from './engine.ts'
 import { Emitter, type HoldfastEvent, type Listener } from './events.ts'
-import type { Report } from './flight.ts'
+import { NO_ARGS, type Report } from './flight.ts'
 import { Gate } from './gate.ts'
 import { Histogram } from './histogram.ts'
 import * as check from './options.ts'
@@ -42,6 +42,8 @@ export abstract class StepPolicy<Alt = never> implements Policy<Alt>, Step {
   readonly kind: string
   /** What it does to a call, for whoever checks the order of a pipeline. */
   readonly traits: Traits = {}
+  /** A closure: a method would have to find the engine anew for each class of policies it is called on. */
+  execute: <T>(operation: Operation<T>, options?: ExecuteOptions) => Promise<T | Alt>
   readonly #measures: boolean
   #engine: Engine | undefined
 
@@ -59,10 +61,11 @@ export abstract class StepPolicy<Alt = never> implements Policy<Alt>, Step {
     this.latency = this.#measures ? new Histogram() : undefined
     this.options = { ...defaults, ...options }
     gate.watch(this.latency !== undefined)
-  }
-
-  execute<T>(operation: Operation<T>, options?: ExecuteOptions): Promise<T | Alt> {
-    return this.engine.execute(operation, options) as Promise<T | Alt>
+    let engine: Engine | undefined
+    this.execute = <T>(operation: Operation<T>, options?: ExecuteOptions) => {
+      engine ??= this.engine
+      return engine.execute(operation, options) as Promise<T | Alt>
+    }
   }
 
   executeDetailed<T>(
@@ -127,7 +130,7 @@ export abstract class StepPolicy<Alt = never> implements Policy<Alt>, Step {
 
   /** Whether forgetting this policy now would lose something: a call under way, an open circuit. */
   get pinned(): boolean {
-    return this.gate.running > 0
+    return this.gate.inside > 0
   }
 
   protected get engine(): Engine {
@@ -169,7 +172,7 @@ export function watchStep(step: Step, listener: Listener<HoldfastEvent>): () => 
 
 export function statsOf(step: Step): Stats {
   const { name, gate, latency } = step
-  const { succeeded, failed, timedOut, rejected, aborted } = gate
+  const { successes: succeeded, failed, timedOut, rejected, aborted } = gate
   const calls = succeeded + failed + timedOut + rejected + aborted
   return {
     name,
@@ -179,7 +182,7 @@ export function statsOf(step: Step): Stats {
     timedOut,
     rejected,
     aborted,
-    inFlight: gate.running,
+    inFlight: gate.inside,
     latency: latency === undefined ? null : latency.stats(),
   }
 }

@@ -21,6 +21,8 @@ export interface Step {
   /** Filled with the time that calls spend in this policy, when latency is measured. */
   readonly latency: Histogram | undefined
 
+  /** Never refuses a call, and never wants to see one that simply succeeds: its gate is not visited. */
+  readonly passive?: boolean
   /** Limits the time of everything inside it, in ms. */
   readonly duration?: number
   /** Wants to know when calls began, to the turn of the event loop. */

@@ -58,6 +58,8 @@ export class RecentTime implements OutcomeWindow {
   #origin = 0
   /** Which bucket since the origin is the newest; at first a time before all times. */
   #newest = Number.NEGATIVE_INFINITY
+  /** When it was last looked at: within one turn of the loop it is all the same moment. */
+  #at = Number.NaN
   /** Where the newest bucket is in the ring. */
   #head = 0
   #total = 0
@@ -73,6 +75,20 @@ export class RecentTime implements OutcomeWindow {
   record(failed: boolean, slow: boolean, now: number): void {
     this.#advance(now)
     this.#add(this.#head, 1, failed ? 1 : 0, slow ? 1 : 0)
+  }
+
+  addSuccess(now: number): boolean {
+    this.#advance(now)
+    if (this.#failures > 0 || this.#slow > 0) return false
+    const at = this.#head * 3
+    this.#counts[at] = (this.#counts[at] as number) + 1
+    this.#total++
+    return true
+  }
+
+  /** Never: what time takes away has to be replaced. */
+  get saturated(): boolean {
+    return false
   }
 
   total(now: number): number {
@@ -119,6 +135,7 @@ export class RecentTime implements OutcomeWindow {
     // otherwise everything would be remembered up to one bucket too long or too short.
     this.#origin = takenAt - age
     this.#newest = 0
+    this.#at = Number.NaN
     for (const bucket of buckets) {
       const back = Math.round((bucket.age - age) / this.#width)
       if (back >= this.#buckets) continue
@@ -139,6 +156,8 @@ export class RecentTime implements OutcomeWindow {
 
   /** Forgets what has expired. Time that went back is time that stood still. */
   #advance(now: number): void {
+    if (now === this.#at) return
+    this.#at = now
     const bucket = Math.floor((now - this.#origin) / this.#width)
     const steps = bucket - this.#newest
     if (!(steps > 0)) return

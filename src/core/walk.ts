@@ -3,18 +3,18 @@
  * step gives back what it took, or decides that something else runs first.
  */
 import type { Ending } from './events.ts'
+import { Fleet } from './fleet.ts'
 import { Detour, type Flight } from './flight.ts'
 import { eras } from './gate.ts'
-import { capture, rejectNew, resolveNew } from './handles.ts'
 import { type Outcome, unsuccessful, unwrap } from './outcome.ts'
 import type { Admission, Permit, Reaction, Step, Visit } from './step.ts'
 import { straysUnder } from './strays.ts'
-import { Track, UNTIMED } from './track.ts'
+import { UNTIMED } from './track.ts'
 
 /** Says that the answer comes later, by a promise that the caller already has. */
 const HAS_ONE: Promise<unknown> = Promise.resolve()
 
-export abstract class Walk extends Track {
+export abstract class Walk extends Fleet {
   /** Lets something else run, as the step at `index` decided. */
   protected abstract follow(
     flight: Flight,
@@ -24,7 +24,6 @@ export abstract class Walk extends Track {
   ): void
   /** The caller aborted before the step at `index` was entered. */
   protected abstract cutBefore(flight: Flight, index: number): void
-  protected abstract release(flight: Flight): void
 
   /** Asks the step at `index`. A clock or a source of chance of the user's own may throw in there. */
   protected ask(flight: Flight, index: number): Admission {
@@ -112,9 +111,11 @@ export abstract class Walk extends Track {
   protected defer(flight: Flight): Promise<unknown> {
     if (flight.attempt.resolve !== undefined) return flight.detour?.answer ?? HAS_ONE
     const detour = this.detour(flight)
-    detour.answer = new Promise(capture)
-    flight.attempt.resolve = resolveNew
-    flight.attempt.reject = rejectNew
+    const { attempt } = flight
+    detour.answer = new Promise((resolve, reject) => {
+      attempt.resolve = resolve
+      attempt.reject = reject
+    })
     return detour.answer
   }
 
@@ -151,6 +152,28 @@ export abstract class Walk extends Track {
       step.leave(outcome, { call: flight, permit: passage?.permit, since, late, work })
     }
     this.measure(flight, index, counted, since, outcome.error)
+  }
+
+  /**
+   * The call leaves the convoy while it runs: the steps outside `last` go on with it one by one, those
+   * inside have seen it succeed.
+   */
+  protected disperse(flight: Flight, last: number = this.steps.length): Detour {
+    const detour = this.detour(flight)
+    if (detour.alone) return detour
+    detour.alone = true
+    this.convoy.running--
+    for (let index = 0; index < this.steps.length; index++) {
+      const { passive, gate } = this.steps[index] as Step
+      if (index > last) this.limits[index]?.end(flight.slot)
+      if (!passive) continue
+      if (index <= last) gate.running++
+      else {
+        gate.succeeded++
+        this.measure(flight, index, 'succeeded', this.starts[flight.slot] as number)
+      }
+    }
+    return detour
   }
 
   protected detour(flight: Flight): Detour {

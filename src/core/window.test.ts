@@ -49,3 +49,59 @@ describe('createWindow', () => {
     )
   })
 })
+
+describe('plain successes', () => {
+  it.each([countWindow(3), timeWindow(100, 4)])('are added like any other to %o', (description) => {
+    const [quick, slow] = [createWindow(description), createWindow(description)]
+
+    for (let now = 0; now < 300; now += 20) {
+      expect(quick.addSuccess(now)).toBe(true)
+      slow.record(false, false, now)
+      expect(quick.snapshot(now)).toEqual(slow.snapshot(now))
+    }
+  })
+
+  it.each([countWindow(3), timeWindow(100, 4)])(
+    'are not added to %o while a failure or a slow call is remembered',
+    (description) => {
+      for (const [failed, slow] of [
+        [true, false],
+        [false, true],
+      ] as const) {
+        const window = createWindow(description)
+        window.record(failed, slow, 0)
+
+        expect(window.addSuccess(0)).toBe(false)
+        expect(window.total(0)).toBe(1)
+        window.reset()
+        expect(window.addSuccess(0)).toBe(true)
+      }
+    },
+  )
+
+  it('are added again once time has taken the failure away', () => {
+    const window = createWindow(timeWindow(100, 4))
+    window.record(true, false, 0)
+
+    expect([window.addSuccess(99), window.addSuccess(100)]).toEqual([false, true])
+  })
+
+  it('saturate a window by count, and never one by time', () => {
+    const [byCount, byTime] = [createWindow(countWindow(2)), createWindow(timeWindow(100))]
+
+    const seen = [0, 1, 2].map((now) => {
+      const before = [byCount.saturated, byTime.saturated]
+      byCount.addSuccess(now)
+      byTime.addSuccess(now)
+      return before
+    })
+    byCount.record(true, false, 3)
+
+    expect(seen).toEqual([
+      [false, false],
+      [false, false],
+      [true, false],
+    ])
+    expect(byCount.saturated).toBe(false)
+  })
+})
