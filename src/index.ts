@@ -22,6 +22,28 @@ export {
 } from './core/backoff.ts'
 // Time and chance.
 export { type Clock, systemClock, type Timer } from './core/clock.ts'
+// Work that is accepted now and done later.
+export type {
+  DeadReason,
+  DeferredQueue,
+  EnqueueOptions,
+  Job,
+  JobBudget,
+  JobContext,
+  JobError,
+  JobHandler,
+  JobList,
+  JobRecord,
+  JobState,
+  JobWorker,
+  ListOptions,
+  ProcessOptions,
+  QueueCloseReport,
+  QueueCounts,
+  RateLimit,
+  Receipt,
+  StopReport,
+} from './core/deferred-queue.ts'
 // Errors: was the function called?
 export {
   AcquireTimeoutError,
@@ -41,19 +63,27 @@ export {
 export type {
   Abandoned,
   BatchEnded,
+  CacheAnswered,
+  CacheFilled,
+  CacheStoreChanged,
   CallEnded,
   Ending,
   FellBack,
   GaveUp,
+  Hedged,
   HoldfastEvent,
+  Joined,
+  LimitChanged,
   Listener,
   PoolChanged,
+  QueueStoreChanged,
   Rejected,
   RetryScheduled,
   StateChanged,
   TimedOut,
   Warned,
 } from './core/events.ts'
+export { type RateFacts, RateLimitedError, ThrottledError } from './core/load-errors.ts'
 export type {
   AlternativeOf,
   Context,
@@ -66,7 +96,22 @@ export type {
   PolicyLike,
   Stats,
 } from './core/policy.ts'
+export {
+  LeaseLostError,
+  PayloadNotSerialisableError,
+  PayloadTooLargeError,
+  QueueClosedError,
+  type QueueFacts,
+  QueueFullError,
+  QueueStoreError,
+} from './core/queue-errors.ts'
 export { type RandomSource, systemRandom } from './core/random.ts'
+export {
+  type RetryBudget,
+  type RetryBudgetOptions,
+  type RetryBudgetStats,
+  retryBudget,
+} from './core/retry-budget.ts'
 export type { CommonOptions } from './core/step-policy.ts'
 export {
   type CountSnapshot,
@@ -84,6 +129,21 @@ export { type Keyed, type KeyedOptions, keyed, OVERFLOW_KEY } from './pipeline/k
 export { type Pipeline, type PipelineOptions, pipeline } from './pipeline/pipeline.ts'
 export { type MethodProtection, protect } from './pipeline/protect.ts'
 // Policies: each guards one call.
+export {
+  type AdaptiveConcurrency,
+  type AdaptiveConcurrencyStats,
+  adaptiveConcurrency,
+} from './policies/adaptive-concurrency/adaptive-concurrency.ts'
+export type {
+  AdaptiveConcurrencyOptions,
+  ConcurrencyAlgorithm,
+} from './policies/adaptive-concurrency/options.ts'
+export {
+  type AdaptiveThrottle,
+  type AdaptiveThrottleOptions,
+  type AdaptiveThrottleStats,
+  adaptiveThrottle,
+} from './policies/adaptive-throttle.ts'
 export {
   type Bulkhead,
   type BulkheadOptions,
@@ -104,6 +164,12 @@ export type {
 export type { CircuitSnapshot } from './policies/circuit-breaker/snapshot.ts'
 export type { TripSnapshot } from './policies/circuit-breaker/trip-rules.ts'
 export {
+  type Coalesce,
+  type CoalesceOptions,
+  type CoalesceStats,
+  coalesce,
+} from './policies/coalesce.ts'
+export {
   type AnswerOf,
   type Fallback,
   type FallbackAlternative,
@@ -115,14 +181,43 @@ export {
   type WithFallback,
   withFallback,
 } from './policies/fallback.ts'
+export { type Hedge, type HedgeStats, hedge } from './policies/hedge/hedge.ts'
+export type { HedgeOptions } from './policies/hedge/options.ts'
+export {
+  type DrainOptions,
+  drainQueue,
+  type QueueDrain,
+} from './policies/queue-for-later/drain-queue.ts'
+export {
+  type EnqueueTarget,
+  isQueued,
+  type QueuedReceipt,
+  type QueueForLater,
+  type QueueForLaterOptions,
+  queueForLater,
+} from './policies/queue-for-later/queue-for-later.ts'
+export type { Circuit } from './policies/queue-for-later/ramp.ts'
+export type {
+  RateAlgorithm,
+  RateLimiterOptions,
+  RateOptions,
+} from './policies/rate-limiter/options.ts'
+export {
+  type RateLimiter,
+  type RateLimiterStats,
+  rateLimiter,
+} from './policies/rate-limiter/rate-limiter.ts'
 export type { RetryInfo, RetryOptions } from './policies/retry/options.ts'
 export { type Retry, type RetryStats, retry } from './policies/retry/retry.ts'
-export {
-  type RetryBudget,
-  type RetryBudgetOptions,
-  type RetryBudgetStats,
-  retryBudget,
-} from './policies/retry/retry-budget.ts'
+export type {
+  CacheStore,
+  LastKnownGood,
+  StaleCache,
+  StaleCacheStats,
+  StoredValue,
+} from './policies/stale-cache/contract.ts'
+export type { StaleCacheOptions } from './policies/stale-cache/options.ts'
+export { staleCache } from './policies/stale-cache/stale-cache.ts'
 export { type Timeout, type TimeoutOptions, timeout } from './policies/timeout.ts'
 // Many keys with one call.
 export { batcher } from './resources/batcher/batcher.ts'
@@ -142,10 +237,12 @@ export {
   KeyMissingError,
 } from './resources/batcher/errors.ts'
 // Many at a time: lists, streams, addresses, ad-hoc work.
+export { LimiterFullError } from './resources/concurrency/errors.ts'
 export { type Fetch, type FetchAllOptions, fetchAll } from './resources/concurrency/fetch-all.ts'
 export { iterateConcurrent } from './resources/concurrency/iterate.ts'
 export {
   type Limiter,
+  type LimiterOptions,
   type LimiterStats,
   type LimitOptions,
   limiter,
@@ -162,6 +259,9 @@ export type {
   MapReport,
 } from './resources/concurrency/options.ts'
 export type { Items } from './resources/concurrency/run.ts'
+// Work that is accepted now and done later, kept in memory.
+export { memoryQueue } from './resources/deferred-queue/memory-queue.ts'
+export type { QueueOptions } from './resources/deferred-queue/options.ts'
 // Resources: shared by many calls.
 export type {
   AcquireOptions,

@@ -2,7 +2,8 @@
  * What in the order of a pipeline cannot work, or was probably not meant; and its worst case.
  * Works on traits alone: it knows what policies do to a call, not which policies there are.
  */
-import type { Step, Traits } from '../core/step.ts'
+import type { RelayTraits } from '../core/relay.ts'
+import type { Step } from '../core/step.ts'
 
 /** One thing that is probably wrong. `code` is stable. */
 export interface Finding {
@@ -24,6 +25,13 @@ export type FindingCode =
   | 'inner-timeout-longer'
   | 'no-timeout'
   | 'same-instance-twice'
+  | 'cache-inside-retry'
+  | 'shared-inside-breaker'
+  | 'bulkhead-outside-shared'
+  | 'fallback-inside-cache'
+  | 'hedge-outside-retry'
+  | 'bulkhead-outside-hedge'
+  | 'rate-limit-outside-retry'
 
 /** The most that one call can cost, by the policies alone. */
 export interface WorstCase {
@@ -42,7 +50,12 @@ export function findingsIn(steps: readonly Step[]): Finding[] {
     findings.push({ code, message, policies: of.map((step) => step.name) })
   }
   steps.forEach((outer, index) => {
-    for (const inner of steps.slice(index + 1)) checkPair(outer, inner, report)
+    for (const inner of steps.slice(index + 1)) {
+      checkPair(outer, inner, report)
+      if (inner === outer) continue
+      checkShared(outer, inner, report)
+      checkLoad(outer, inner, report)
+    }
     checkTimeout(outer, steps.slice(index + 1), report)
   })
   if (!steps.some(({ traits }) => finite(traits.limits))) {
@@ -102,6 +115,76 @@ function checkPair(outer: Step, inner: Step, report: Reporter): void {
   }
 }
 
+/** What is asked once for many, or kept, is not seen by those around it as it happens. */
+function checkShared(outer: Step, inner: Step, report: Reporter): void {
+  const around: RelayTraits = outer.traits
+  const within: RelayTraits = inner.traits
+  const names = `"${inner.name}" inside "${outer.name}"`
+  if (around.repeats && within.keeps) {
+    report(
+      'cache-inside-retry',
+      `${names}: a stale value is an answer, so a call that failed is not retried, and what is behind the caller never; put the cache outside`,
+      outer,
+      inner,
+    )
+  }
+  if (around.judges && within.shares) {
+    report(
+      'shared-inside-breaker',
+      `${names}: one failed call counts once for each caller that waited for it, and kept values count as successes; put the breaker inside`,
+      outer,
+      inner,
+    )
+  }
+  if (around.holds && within.shares) {
+    report(
+      'bulkhead-outside-shared',
+      `${names}: everybody who waits for the same call holds a slot, and a call behind its caller holds none; put the bulkhead inside`,
+      outer,
+      inner,
+    )
+  }
+  if (around.keeps && within.recovers) {
+    report(
+      'fallback-inside-cache',
+      `${names}: the fallback answers before the last good value is asked for, and what it answers is not kept; put the fallback outside`,
+      outer,
+      inner,
+    )
+  }
+}
+
+/** What governs load must see every call that it governs. */
+function checkLoad(outer: Step, inner: Step, report: Reporter): void {
+  const around: RelayTraits = outer.traits
+  const within: RelayTraits = inner.traits
+  const names = `"${inner.name}" inside "${outer.name}"`
+  if (around.hedges && within.repeats) {
+    report(
+      'hedge-outside-retry',
+      `${names}: each further call retries by itself, so that calls multiply; put the retry outside`,
+      outer,
+      inner,
+    )
+  }
+  if (around.holds && within.hedges) {
+    report(
+      'bulkhead-outside-hedge',
+      `${names}: one slot serves several calls at a time, so that more run than there are slots; put the bulkhead inside`,
+      outer,
+      inner,
+    )
+  }
+  if (around.paces && within.repeats) {
+    report(
+      'rate-limit-outside-retry',
+      `${names}: retries are not counted, so that more is sent than the rate allows; put the rate limiter inside`,
+      outer,
+      inner,
+    )
+  }
+}
+
 function checkTimeout(outer: Step, inside: readonly Step[], report: Reporter): void {
   const { limits } = outer.traits
   if (!finite(limits)) return
@@ -155,19 +238,20 @@ function checkPauses(outer: Step, retry: Step, limit: number, report: Reporter):
 }
 
 /** Adds up, from the innermost policy outwards, at its worst. */
-export function worstCaseOf(traits: readonly Traits[]): WorstCase {
+export function worstCaseOf(traits: readonly RelayTraits[]): WorstCase {
   let calls = 1
-  for (const { repeats, unknown } of traits) {
-    calls *= unknown ? Number.POSITIVE_INFINITY : (repeats?.calls ?? 1)
+  for (const { repeats, hedges, unknown } of traits) {
+    calls *= unknown ? Number.POSITIVE_INFINITY : (repeats?.calls ?? 1) * (1 + (hedges?.calls ?? 0))
   }
   const longestTime = timeOf(traits, 'at worst')
   return { plannedTime: timeOf(traits), longestTime, mostCalls: orNull(calls) }
 }
 
 /** The longest time to an answer, as planned by the policies or when everything asks for its longest. */
-function timeOf(traits: readonly Traits[], when?: 'at worst'): number | null {
+function timeOf(traits: readonly RelayTraits[], when?: 'at worst'): number | null {
   let time = Number.POSITIVE_INFINITY
-  for (const { repeats, holds, limits, recovers, unknown } of [...traits].reverse()) {
+  for (const each of [...traits].reverse()) {
+    const { repeats, hedges, holds, paces, limits, recovers, unknown } = each
     // How long alternatives take is nobody's plan, but it counts at worst.
     if (unknown || (recovers && when)) time = Number.POSITIVE_INFINITY
     if (repeats !== undefined) {
@@ -176,7 +260,9 @@ function timeOf(traits: readonly Traits[], when?: 'at worst'): number | null {
         : (repeats.pauses ?? 0)
       time = Math.min(time * repeats.calls + pauses, repeats.maxElapsed + time)
     }
-    if (holds !== undefined) time += holds.maxWait
+    // A call that fails does not let the next one wait for its delay.
+    if (hedges !== undefined) time += hedges.calls * Math.min(hedges.delay, time)
+    time += (holds?.maxWait ?? 0) + (paces?.maxWait ?? 0)
     if (limits !== undefined) time = Math.min(time, limits)
   }
   return orNull(time)

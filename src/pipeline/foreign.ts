@@ -1,69 +1,133 @@
 /**
- * A policy of the user's own inside a pipeline: it is called as anybody would call it, and what stands
- * inside it goes on in an engine of its own.
+ * Where a pipeline is cut: at a policy of the user's own, which is called as anybody would call it, and
+ * behind one that runs what is inside it on its own account. What stands inside goes on in an engine of
+ * its own.
  */
 import type { Engine } from '../core/engine.ts'
 import { Attempt, type Report } from '../core/flight.ts'
 import type { Context, ExecuteOptions, Operation, PolicyLike } from '../core/policy.ts'
+import {
+  type Inside,
+  type RelayContext,
+  type RelayPolicy,
+  tell,
+  tellThrown,
+} from '../core/relay.ts'
 
 /** How often one call has called the function, whoever made it do so. */
 export interface Tally {
   calls: number
 }
 
-export class Foreign {
-  readonly #policy: PolicyLike<unknown>
-  readonly #engine: Engine
-  readonly #next: Foreign | undefined
+/** A policy that is not a part of the engine, and all that stands inside it. */
+export interface Cut {
+  execute(
+    operation: Operation<unknown>,
+    outer: Context,
+    report: Report | undefined,
+    tally: Tally,
+  ): unknown
+}
 
-  constructor(policy: PolicyLike<unknown>, engine: Engine, next: Foreign | undefined) {
-    this.#policy = policy
+/** What stands inside a cut. */
+export class Rest {
+  readonly #engine: Engine
+  readonly #next: Cut | undefined
+
+  constructor(engine: Engine, next: Cut | undefined) {
     this.#engine = engine
     this.#next = next
+    engine.relays = next !== undefined
   }
 
-  async execute<T>(
-    operation: Operation<T>,
+  /** Calls it for `outer`, within the limits given; work that nobody waits for is made known to `parent`. */
+  run(
+    operation: Operation<unknown>,
+    outer: Context,
+    limits: ExecuteOptions,
+    report: Report | undefined,
+    tally: Tally,
+    parent: Attempt,
+  ): Promise<unknown> {
+    const next = this.#next
+    const { signal, deadline } = limits
+    const inherited = { signal, deadline, priority: limits.priority ?? parent.flight.priority }
+    const goOn: Operation<unknown> = (inner) => {
+      if (next === undefined) tally.calls++
+      const context = new InnerContext(outer, inner as Attempt, tally.calls)
+      if (next === undefined) return operation(context)
+      return next.execute(operation, context, report, tally)
+    }
+    return this.#engine.execute(goOn, inherited, outer.args, report, parent)
+  }
+}
+
+/** A policy of the user's own. */
+export class Foreign implements Cut {
+  readonly #policy: PolicyLike<unknown>
+  readonly #rest: Rest
+
+  constructor(policy: PolicyLike<unknown>, rest: Rest) {
+    this.#policy = policy
+    this.#rest = rest
+  }
+
+  async execute(
+    operation: Operation<unknown>,
     outer: Context,
     report: Report | undefined,
     tally: Tally,
   ): Promise<unknown> {
-    const { signal, deadline } = outer
-    const parent = outer instanceof Attempt ? outer : (outer as InnerContext).attemptInside
+    const { signal, deadline, args } = outer
+    const parent = attemptOf(outer)
     const within: Report | undefined = report && { source: 'primary', errors: [] }
-    const inside = (given?: ExecuteOptions): Promise<T> => {
+    const inside = (given?: ExecuteOptions): Promise<unknown> => {
       // A policy of another library may hand over nothing, or a signal alone.
-      const inherited = {
+      const limits = {
         signal: given?.signal ?? signal,
         deadline: given?.deadline ?? deadline,
-        priority: given?.priority ?? parent.flight.priority,
+        priority: given?.priority,
       }
-      const goOn: Operation<unknown> = (inner) => {
-        const next = this.#next
-        if (next === undefined) tally.calls++
-        const context = new InnerContext(outer, inner as Attempt, tally.calls)
-        if (next === undefined) return operation(context)
-        return next.execute(operation, context, within, tally)
-      }
-      return this.#engine.execute(goOn, inherited, outer.args, within, parent) as Promise<T>
+      return this.#rest.run(operation, outer, limits, within, tally, parent)
     }
     try {
-      const value = await this.#policy.execute(inside, { signal, deadline })
+      const value = await this.#policy.execute(inside, { signal, deadline, args })
       tell(report, within)
       return value
     } catch (error) {
-      // The steps outside will note this error themselves.
-      if (within?.errors.at(-1) === error) within?.errors.pop()
-      tell(report, within)
+      tellThrown(report, within, error)
       throw error
     }
   }
 }
 
-function tell(report: Report | undefined, within: Report | undefined): void {
-  if (report === undefined || within === undefined) return
-  report.errors.push(...within.errors)
-  if (within.source !== 'primary') report.source = within.source
+/** One that calls what is inside it once for several callers, behind their backs, or not at all. */
+export class Relayed implements Cut {
+  readonly #policy: RelayPolicy<unknown>
+  readonly #rest: Rest
+
+  constructor(policy: RelayPolicy<unknown>, rest: Rest) {
+    this.#policy = policy
+    this.#rest = rest
+  }
+
+  execute(
+    operation: Operation<unknown>,
+    outer: Context,
+    report: Report | undefined,
+    tally: Tally,
+  ): unknown {
+    const inside: Inside = (context, limits, within) => {
+      const work =
+        'following' in context ? (context as RelayContext).following(operation) : operation
+      return this.#rest.run(work, context, limits, within, tally, attemptOf(outer))
+    }
+    return this.#policy.relay(outer, inside, report, true)
+  }
+}
+
+function attemptOf(context: Context): Attempt {
+  return context instanceof Attempt ? context : (context as InnerContext).attemptInside
 }
 
 /** The context of a call inside a foreign policy: limits from within, counts and arguments from without. */

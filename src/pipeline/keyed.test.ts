@@ -358,6 +358,23 @@ describe('the observation of keys', () => {
     expect(heard).toEqual(['one present', 'two present', 'one future', 'two future'])
   })
 
+  it('tells the circuits of each key without counting as use', () => {
+    const breakers = keyed(
+      (name) => pipeline({ name }, retry(), circuitBreaker({ name: `circuit of ${name}` })),
+      { maxKeys: 2 },
+    )
+    breakers.get('a')
+    breakers.get('b')
+
+    expect(breakers.circuits()).toEqual([
+      { name: 'circuit of a', state: 'closed' },
+      { name: 'circuit of b', state: 'closed' },
+    ])
+    breakers.get('c')
+    expect([...breakers.keys()]).toEqual(['b', 'c'])
+    expect(keyed(() => bulkhead({ maxConcurrent: 1 })).circuits()).toEqual([])
+  })
+
   it('leaves out what keeps no stats and tells no events', () => {
     const plain = keyed(() => ({
       execute: async <T>(operation: () => T | PromiseLike<T>) => operation(),

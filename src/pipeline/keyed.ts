@@ -22,6 +22,7 @@ import type {
   Stats,
 } from '../core/policy.ts'
 import { StepPolicy } from '../core/step-policy.ts'
+import { type Circuit, circuitsOf } from './health.ts'
 
 /** Options of {@link keyed}. */
 export interface KeyedOptions {
@@ -51,6 +52,8 @@ export interface Keyed<P extends PolicyLike<unknown>> {
   keys(): IterableIterator<string>
   /** How the calls of each key have ended, least recently used first; does not count as use. */
   stats(): readonly { readonly key: string; readonly stats: Stats }[]
+  /** How the circuits of each key stand, least recently used first; does not count as use. */
+  circuits(): readonly Circuit[]
   /** Hands every event of every key, also of keys to come, to `listener`. */
   subscribe(listener: Listener<HoldfastEvent>): () => void
 }
@@ -110,6 +113,8 @@ class KeyedPolicies<P extends PolicyLike<unknown>> implements Keyed<P> {
   readonly #clock: Clock
   /** In order of use, oldest first. */
   readonly #entries = new Map<string, Entry<P>>()
+  /** The one used last: most of the time the next to be used. */
+  #newest: Entry<P> | undefined
   #shared: P | undefined
   readonly #emitter = new Emitter()
   /** How to stop watching each. */
@@ -133,7 +138,7 @@ class KeyedPolicies<P extends PolicyLike<unknown>> implements Keyed<P> {
     if (stale && !isPinned(entry.policy)) this.#entries.delete(key)
     else if (entry !== undefined) {
       entry.usedAt = usedAt
-      this.#renew(key, entry)
+      if (entry !== this.#newest) this.#renew(key, entry)
       return entry.policy
     }
     this.#forgetIdle(usedAt)
@@ -142,7 +147,7 @@ class KeyedPolicies<P extends PolicyLike<unknown>> implements Keyed<P> {
       return this.#shared
     }
     const policy = this.#watch(this.#create(key))
-    this.#entries.set(key, { policy, usedAt })
+    this.#renew(key, { policy, usedAt })
     return policy
   }
 
@@ -156,6 +161,7 @@ class KeyedPolicies<P extends PolicyLike<unknown>> implements Keyed<P> {
   }
 
   delete(key: string): boolean {
+    this.#newest = undefined
     return this.#entries.delete(key)
   }
 
@@ -167,6 +173,10 @@ class KeyedPolicies<P extends PolicyLike<unknown>> implements Keyed<P> {
     const all = [...this.#entries].map(([key, { policy }]) => ({ key, stats: statsFrom(policy) }))
     if (this.#shared !== undefined) all.push({ key: OVERFLOW_KEY, stats: statsFrom(this.#shared) })
     return all.flatMap(({ key, stats }) => (stats === undefined ? [] : [{ key, stats }]))
+  }
+
+  circuits(): Circuit[] {
+    return this.#present().flatMap(circuitsOf)
   }
 
   subscribe(listener: Listener<HoldfastEvent>): () => void {
@@ -205,6 +215,7 @@ class KeyedPolicies<P extends PolicyLike<unknown>> implements Keyed<P> {
   #renew(key: string, entry: Entry<P>): void {
     this.#entries.delete(key)
     this.#entries.set(key, entry)
+    this.#newest = entry
   }
 
   #forgetIdle(now: number): void {

@@ -3,9 +3,9 @@
  * the user's own splits it, and is called between the halves.
  */
 import { type Clock, systemClock } from '../core/clock.ts'
-import { Engine, NO_ARGS } from '../core/engine.ts'
+import { Engine } from '../core/engine.ts'
 import type { HoldfastEvent, Listener, Warned } from '../core/events.ts'
-import type { Report } from '../core/flight.ts'
+import { NO_ARGS, type Report } from '../core/flight.ts'
 import { boolean, clock, fn, optional, readOptions, show, string } from '../core/options.ts'
 import type {
   AlternativeOf,
@@ -16,10 +16,11 @@ import type {
   Policy,
   PolicyLike,
 } from '../core/policy.ts'
+import { RelayPolicy, withAge } from '../core/relay.ts'
 import type { Step, Traits } from '../core/step.ts'
 import { type CommonOptions, StepPolicy, watchStep, wrapWith } from '../core/step-policy.ts'
 import { type Finding, findingsIn, type WorstCase, worstCaseOf } from './check.ts'
-import { Foreign } from './foreign.ts'
+import { type Cut, Foreign, Relayed, Rest } from './foreign.ts'
 
 /** Options of {@link pipeline}. */
 export interface PipelineOptions extends CommonOptions {
@@ -94,13 +95,14 @@ function isPolicy(value: unknown): value is PolicyLike<unknown> {
   return typeof (value as { execute?: unknown } | null | undefined)?.execute === 'function'
 }
 
-class PipelinePolicy<Alt> extends StepPolicy<Alt> implements Pipeline<Alt> {
+export class PipelinePolicy<Alt> extends StepPolicy<Alt> implements Pipeline<Alt> {
+  readonly passive = true
   readonly #policies: readonly PolicyLike<unknown>[]
-  /** The steps up to the first policy of the user's own. */
+  /** The steps up to the first cut. */
   readonly #members: readonly Step[]
   /** Those inside it too. */
   readonly #all: readonly Step[]
-  readonly #foreign: Foreign | undefined
+  readonly #cut: Cut | undefined
   readonly #findings: readonly Finding[]
   #untold: readonly Finding[]
 
@@ -108,8 +110,8 @@ class PipelinePolicy<Alt> extends StepPolicy<Alt> implements Pipeline<Alt> {
     super('pipeline', { clock: clockOf(policies), ...options })
     this.#policies = policies
     this.#members = fusedSteps(policies)
-    this.#foreign = foreignIn(this, policies)
-    this.engine.relays = this.#foreign !== undefined
+    this.#cut = firstCut(this, policies)
+    if (this.#cut !== undefined) this.#relay()
     this.#all = policies.flatMap(allStepsOf)
     this.#findings = [...findingsIn(this.#all), ...twiceIn(policies)]
     this.#untold = this.#findings
@@ -124,7 +126,7 @@ class PipelinePolicy<Alt> extends StepPolicy<Alt> implements Pipeline<Alt> {
 
   /** Whether it can be fused into a pipeline around it. */
   get fuses(): boolean {
-    return this.#foreign === undefined
+    return this.#cut === undefined
   }
 
   override get pinned(): boolean {
@@ -133,16 +135,15 @@ class PipelinePolicy<Alt> extends StepPolicy<Alt> implements Pipeline<Alt> {
     )
   }
 
-  override execute<T>(operation: Operation<T>, options?: ExecuteOptions): Promise<T | Alt> {
-    return super.execute(this.#through(operation, undefined), options)
-  }
-
   override executeDetailed<T>(
     operation: Operation<T>,
     options?: ExecuteOptions,
   ): Promise<Detailed<T | Alt>> {
-    return this.detail(operation, (counted, report) =>
-      this.engine.execute(this.#through(counted, report), options, NO_ARGS, report),
+    return withAge((note) =>
+      this.detail(operation, (counted, report) => {
+        note(report)
+        return this.engine.execute(this.#through(counted, report), options, NO_ARGS, report)
+      }),
     )
   }
 
@@ -195,11 +196,18 @@ class PipelinePolicy<Alt> extends StepPolicy<Alt> implements Pipeline<Alt> {
     return this.#all
   }
 
+  #relay(): void {
+    const { engine } = this
+    engine.relays = true
+    this.execute = <T>(operation: Operation<T>, options?: ExecuteOptions) =>
+      engine.execute(this.#through(operation, undefined), options) as Promise<T | Alt>
+  }
+
   #through<T>(operation: Operation<T>, report: Report | undefined): Operation<T> {
-    const foreign = this.#foreign
-    if (foreign === undefined || typeof operation !== 'function') return operation
+    const cut = this.#cut
+    if (cut === undefined || typeof operation !== 'function') return operation
     const tally = { calls: 0 }
-    return (context) => foreign.execute(operation, context, report, tally) as Promise<T>
+    return (context) => cut.execute(operation, context, report, tally) as Promise<T>
   }
 
   #warning({ code, message }: Finding): Warned {
@@ -228,25 +236,30 @@ function traitsOf(policy: PolicyLike<unknown>): readonly Traits[] {
   return policy instanceof StepPolicy ? [policy.traits] : [{ unknown: true }]
 }
 
-/** Halves a list of policies at the first that is the user's own; undefined if there is none. */
-function foreignIn(
+/** Halves a list of policies where it has to be cut; undefined if nowhere. */
+function firstCut(
   owner: StepPolicy<unknown>,
   policies: readonly PolicyLike<unknown>[],
-): Foreign | undefined {
-  const at = policies.findIndex((policy) => stepsOf(policy) === undefined)
+): Cut | undefined {
+  const at = policies.findIndex(cuts)
   const policy = policies[at]
   if (policy === undefined) return undefined
   const inside = policies.slice(at + 1)
   const engine = new Engine(owner.name, fusedSteps(inside), owner.clock, false, false)
-  const next = foreignIn(owner, inside)
-  engine.relays = next !== undefined
-  return new Foreign(policy, engine, next)
+  const rest = new Rest(engine, firstCut(owner, inside))
+  return policy instanceof RelayPolicy ? new Relayed(policy, rest) : new Foreign(policy, rest)
 }
 
-/** The steps up to the first policy of the user's own. */
+/** The steps up to the first cut. Through one that relays calls pass as through any other. */
 function fusedSteps(policies: readonly PolicyLike<unknown>[]): readonly Step[] {
-  const at = policies.findIndex((policy) => stepsOf(policy) === undefined)
-  return (at < 0 ? policies : policies.slice(0, at)).flatMap((policy) => stepsOf(policy) ?? [])
+  const at = policies.findIndex(cuts)
+  const last = policies[at]
+  const end = at < 0 ? policies.length : last instanceof RelayPolicy ? at + 1 : at
+  return policies.slice(0, end).flatMap((policy) => stepsOf(policy) ?? [])
+}
+
+function cuts(policy: PolicyLike<unknown>): boolean {
+  return policy instanceof RelayPolicy || stepsOf(policy) === undefined
 }
 
 /** The steps of a policy that can be fused; undefined for one of the user's own. */

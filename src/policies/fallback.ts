@@ -2,11 +2,12 @@
  * Answer something else: an alternate service, the last known good value, a safe default.
  * Tried in order, and only when the call itself failed.
  */
-import { FallbackExhaustedError, stackless } from '../core/errors.ts'
+import { FallbackExhaustedError } from '../core/errors.ts'
 import { quiet } from '../core/events.ts'
 import { checkOption, fn, optional, readOptions, string } from '../core/options.ts'
 import { judge, type Outcome } from '../core/outcome.ts'
 import type { Context, Description, Policy, Stats } from '../core/policy.ts'
+import { stackless } from '../core/stackless.ts'
 import type { Reaction, Traits, Visit } from '../core/step.ts'
 import { type CommonOptions, commonChecks, StepPolicy } from '../core/step-policy.ts'
 
@@ -176,6 +177,7 @@ interface Progress {
 }
 
 class FallbackPolicy<T> extends StepPolicy<T> implements Fallback<T> {
+  readonly passive = true
   override readonly traits: Traits = { recovers: true }
   readonly #steps: readonly NamedStep<T>[]
   readonly #handles: (error: unknown) => boolean

@@ -60,6 +60,7 @@ export function timeout(limit: number | TimeoutOptions): Timeout {
 const checks = { ...commonChecks, duration: milliseconds({ zero: false, infinite: true }) }
 
 class TimeoutPolicy extends StepPolicy implements Timeout {
+  readonly passive = true
   readonly duration: number
   override readonly traits: Traits
 

@@ -48,6 +48,19 @@ describe('a closed circuit', () => {
     expect(breaker.state).toBe('open')
   })
 
+  it('still trips on the share of failures after any number of plain successes', async () => {
+    const breaker = circuitBreaker({ failureRate: 0.5, window: countWindow(4), minimumCalls: 4 })
+
+    await succeed(breaker, 50)
+    await fail(breaker, 1)
+    expect([breaker.state, breaker.stats().failureRate]).toEqual(['closed', 0.25])
+    await succeed(breaker, 50)
+    expect(breaker.stats().failureRate).toBe(0)
+    await fail(breaker, 2)
+
+    expect(breaker.state).toBe('open')
+  })
+
   it('takes no account of what says nothing of the dependency', async () => {
     const breaker = circuitBreaker({ failureThreshold: 2 })
     await fail(breaker, 1)

@@ -5,7 +5,7 @@
 import { beginEra, UNLIMITED } from '../../core/gate.ts'
 import { checkOption, oneOf } from '../../core/options.ts'
 import { type Outcome, retryAfterOf } from '../../core/outcome.ts'
-import { type Pulse, pulseOf } from '../../core/pulse.ts'
+import { pulseOf } from '../../core/pulse.ts'
 import type { Admission, Exit, Traits } from '../../core/step.ts'
 import { StepPolicy } from '../../core/step-policy.ts'
 import type { CircuitBreaker, CircuitBreakerStats, CircuitState } from './contract.ts'
@@ -21,10 +21,12 @@ import {
   openingOf,
   type Phase,
   refusalOf,
+  refusalWhileShut,
   refuses,
   remainingOf,
   restoredPhase,
   stateOf,
+  Watch,
 } from './phase.ts'
 import { type CircuitSnapshot, checkCircuitSnapshot } from './snapshot.ts'
 import { type Trial, Trials } from './trials.ts'
@@ -75,19 +77,20 @@ class CircuitBreakerPolicy extends StepPolicy implements CircuitBreaker {
   override readonly traits: Traits = { judges: true }
   readonly #options: CircuitBreakerOptions
   readonly #rules: TripRules
-  readonly #pulse: Pulse
+  readonly #pulse = pulseOf(this.clock)
+  readonly #watch = new Watch(this.#pulse)
   #phase: Phase = { is: 'closed' }
   #mode: CircuitBreakerMode
   #openings = 0
   #opened = 0
   #ignored = 0
+  #healthy = false // Closed, and calls are not timed: a success can only make it better.
   #late = 0 // Calls of earlier eras that have not come back.
 
   constructor(options: CircuitBreakerOptions) {
     super('circuitBreaker', options, undefined, defaultsOf(options))
     this.#options = options
     this.#rules = new TripRules(options)
-    this.#pulse = pulseOf(this.clock)
     this.#mode = options.mode ?? 'enabled'
     this.needsExactTime = options.slowCallDuration !== undefined
     this.#setGate()
@@ -130,6 +133,8 @@ class CircuitBreakerPolicy extends StepPolicy implements CircuitBreaker {
 
   /** Only asked while the circuit is not simply closed. */
   admit(): Admission {
+    const refusal = refusalWhileShut(this.name, this.#phase, this.#watch.now())
+    if (refusal !== undefined) return refusal
     const now = this.clock.now()
     this.#tryHalfOpen(now)
     const phase = this.#phase
@@ -142,8 +147,6 @@ class CircuitBreakerPolicy extends StepPolicy implements CircuitBreaker {
     if (phase.is === 'ramping' && !letsThrough(this.#options, now - phase.since)) {
       return refusalOf(this.name, phase, 0)
     }
-    if (phase.is === 'open') return refusalOf(this.name, phase, phase.until - now)
-    if (phase.is === 'isolated') return refusalOf(this.name, phase, Number.POSITIVE_INFINITY)
     this.gate.running++
     return undefined
   }
@@ -151,7 +154,9 @@ class CircuitBreakerPolicy extends StepPolicy implements CircuitBreaker {
   passed(_value: unknown, since: number): boolean {
     if (this.#options.isFailureResult !== undefined) return false
     this.gate.running--
-    this.#judge('success', undefined, since)
+    if (!(this.#healthy && this.#rules.addSuccess(this.#pulse.now()))) {
+      this.#judge('success', undefined, since)
+    } else if (!this.#rules.wantsSuccesses) this.#setGate()
     return true
   }
 
@@ -204,11 +209,8 @@ class CircuitBreakerPolicy extends StepPolicy implements CircuitBreaker {
     const served = Math.max(0, this.clock.wallTime() - snapshot.takenAt)
     this.#rules.restore(snapshot.trip, now - served)
     this.#openings = snapshot.openings
-    const phase = restoredPhase(
-      snapshot,
-      this.#mode,
-      now + Math.max(0, snapshot.remaining - served),
-    )
+    const left = Math.max(0, snapshot.remaining - served)
+    const phase = restoredPhase(snapshot, this.#mode, now + left)
     this.#enter(phase, 'a restored snapshot')
   }
 
@@ -217,11 +219,9 @@ class CircuitBreakerPolicy extends StepPolicy implements CircuitBreaker {
     const now = this.needsExactTime ? this.clock.now() : this.#pulse.now()
     const slow = slowCallDuration !== undefined && now - since >= slowCallDuration
     const reason = this.#rules.record(verdict === 'failure', slow, now)
-    if (reason !== undefined && this.#mode === 'enabled') this.#open(reason, cause)
-    else {
-      this.#finishRamp(now)
-      this.#setGate()
-    }
+    if (reason !== undefined && this.#mode === 'enabled') return this.#open(reason, cause)
+    this.#finishRamp(now)
+    this.#setGate()
   }
 
   #judgeTrial(trials: Trials, trial: Trial, verdict: BreakerVerdict, outcome: Outcome): void {
@@ -235,7 +235,8 @@ class CircuitBreakerPolicy extends StepPolicy implements CircuitBreaker {
     this.#opened++
     const asked = retryAfterOf(cause, () => this.clock.wallTime()) ?? 0
     const pause = pauseOf(this.#options, this.#openings, asked)
-    this.#enter({ is: 'open', until: this.clock.now() + pause, cause, why: reason }, reason)
+    const since = this.clock.now()
+    this.#enter({ is: 'open', since, until: since + pause, cause, why: reason }, reason)
   }
 
   #tryHalfOpen(now: number): void {
@@ -291,10 +292,9 @@ class CircuitBreakerPolicy extends StepPolicy implements CircuitBreaker {
   #setGate(): void {
     const closed = this.#phase.is === 'closed'
     const { isFailureResult } = this.#options
+    this.#healthy = closed && !this.needsExactTime
     this.gate.limit = closed ? UNLIMITED : 0
-    this.gate.ask(
-      this.#mode !== 'disabled' &&
-        (!closed || isFailureResult !== undefined || this.#rules.wantsSuccesses),
-    )
+    const tracks = this.needsExactTime || this.#rules.wantsSuccesses
+    this.gate.ask(this.#mode !== 'disabled' && (!closed || isFailureResult !== undefined || tracks))
   }
 }

@@ -3,7 +3,7 @@ import { openingOf, type Phase, refusalOf, remainingOf, restoredPhase, stateOf }
 import { Trials } from './trials.ts'
 
 const cause = new Error('down')
-const open = { is: 'open', until: 500, cause, why: '5 failures in a row' } as const
+const open = { is: 'open', since: 0, until: 500, cause, why: '5 failures in a row' } as const
 const trying: Phase = { is: 'trying', trials: new Trials(1, 100), cause }
 const ramping: Phase = { is: 'ramping', since: 100, cause }
 

@@ -32,7 +32,12 @@ export class TripRules {
 
   /** Whether even a success changes what is remembered. */
   get wantsSuccesses(): boolean {
-    return this.#window !== undefined || this.consecutiveFailures > 0
+    return this.consecutiveFailures > 0 || this.#window?.saturated === false
+  }
+
+  /** Remembers a success that cannot change anything by itself. False: it may, and was not remembered. */
+  addSuccess(now: number): boolean {
+    return this.consecutiveFailures === 0 && this.#window?.addSuccess(now) !== false
   }
 
   /** Remembers one outcome; the reason to open, if there is one now. */

@@ -14,8 +14,8 @@ import {
   withMethods,
 } from '../../core/options.ts'
 import type { RandomSource } from '../../core/random.ts'
+import type { RetryBudget } from '../../core/retry-budget.ts'
 import { type CommonOptions, commonChecks } from '../../core/step-policy.ts'
-import type { RetryBudget } from './retry-budget.ts'
 
 /** What a hook or a predicate is told. */
 export interface RetryInfo {

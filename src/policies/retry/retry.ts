@@ -1,6 +1,7 @@
 /**
  * Try again, later, a bounded number of times: only what may get better, and never into a dead line.
  */
+import { retriedAbove } from '../../core/ambient.ts'
 import { type Backoff, boundDelay } from '../../core/backoff.ts'
 import { type GaveUp, harmless, quiet } from '../../core/events.ts'
 import { judge, type Outcome, retryAfterOf } from '../../core/outcome.ts'
@@ -75,7 +76,8 @@ interface Progress {
 }
 
 class RetryPolicy extends StepPolicy implements Retry {
-  readonly usesTime = true
+  readonly passive: boolean
+  readonly usesTime: boolean
   readonly maxRetries: number
   readonly backoff: Backoff
   override readonly traits: Traits
@@ -93,6 +95,7 @@ class RetryPolicy extends StepPolicy implements Retry {
     'max-elapsed': 0,
     deadline: 0,
     budget: 0,
+    'retried-above': 0,
   }
 
   constructor(options: RetryOptions) {
@@ -105,11 +108,14 @@ class RetryPolicy extends StepPolicy implements Retry {
     this.#maxDelay = options.maxDelay ?? (options.backoff ? Number.MAX_SAFE_INTEGER : 30_000)
     this.#maxRetryAfter = options.maxRetryAfter ?? options.maxDelay ?? 30_000
     const { beforeAttempt, afterAttempt, shouldRetryResult, budget } = options
+    const asks = Boolean(afterAttempt ?? shouldRetryResult ?? budget)
     if (beforeAttempt !== undefined) this.gate.limit = 0
-    this.gate.ask(Boolean(afterAttempt ?? shouldRetryResult ?? budget))
+    this.gate.ask(asks)
+    this.passive = beforeAttempt === undefined && !asks
     const { maxElapsed = Number.POSITIVE_INFINITY, onRetry, onGiveUp, shouldRetry } = options
     const told = afterAttempt ?? onRetry ?? onGiveUp ?? shouldRetry ?? shouldRetryResult
     this.#tells = told !== undefined || maxElapsed < Number.POSITIVE_INFINITY
+    this.usesTime = this.#tells
     const pauses = plannedPauses(this.backoff, this.maxRetries, this.#maxDelay)
     const longestPauses = plannedPauses(
       this.backoff,
@@ -125,6 +131,15 @@ class RetryPolicy extends StepPolicy implements Retry {
     this.gate.running++
     this.#beforeAttempt(call, 1, 0)
     return undefined
+  }
+
+  /** A plain success, of which nobody but the budget is to be told. */
+  passed(): boolean {
+    const { afterAttempt, shouldRetryResult, budget } = this.#options
+    if (afterAttempt !== undefined || shouldRetryResult !== undefined) return false
+    this.gate.running--
+    quiet(budget?.deposit())
+    return true
   }
 
   react(outcome: Outcome, visit: Visit): Reaction | undefined {
@@ -147,6 +162,7 @@ class RetryPolicy extends StepPolicy implements Retry {
       }
       return this.#giveUp('not-retryable', outcome, call, info)
     }
+    if (retriedAbove()) return this.#giveUp('retried-above', outcome, call, info)
     if (progress.retries >= this.maxRetries) return this.#giveUp('max-retries', outcome, call, info)
 
     let delay: number
