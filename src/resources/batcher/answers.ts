@@ -23,6 +23,7 @@ export function readAnswers(answers: unknown, reading: Reading): readonly unknow
     }
     for (let at = 0; at < answers.length; at++) {
       if (answers[at] instanceof Promise) {
+        disown(answers)
         throw wrong(name, `a promise at position ${at}; await them: Promise.all(…)`)
       }
     }
@@ -56,6 +57,11 @@ function byKey(
     if (found !== undefined) return found.value
     return missing === undefined ? new KeyMissingError(name, key) : missing(key as never)
   })
+}
+
+/** Nobody awaits them any more: one that rejects would end the process. */
+function disown(answers: readonly unknown[]): void {
+  for (const answer of answers) if (answer instanceof Promise) answer.catch(() => {})
 }
 
 function isPlainObject(value: unknown): value is Record<string | symbol, unknown> {

@@ -7,7 +7,6 @@
 import type { Timer } from '../../core/clock.ts'
 import { type Deferred, deferred } from '../../core/deferred.ts'
 import { describeError } from '../../core/errors.ts'
-import { capture, rejectNew, resolveNew } from '../../core/handles.ts'
 import type { Place } from '../concurrency/slots.ts'
 import type { Entry } from './cache.ts'
 import type { BatchContext } from './contract.ts'
@@ -85,9 +84,9 @@ export class Batch {
   take(key: unknown): Promise<unknown> {
     const position = this.keys.push(key) - 1
     this.#live++
-    const promise = new Promise(capture)
-    this.#singles[position] = new Single(promise, resolveNew, rejectNew)
-    return promise
+    const single = new Single()
+    this.#singles[position] = single
+    return single.promise
   }
 
   /** Takes `length` keys in, which are their own ids; the position of the first. */
@@ -157,9 +156,9 @@ export class Batch {
   promiseOf(position: number): Promise<unknown> {
     const known = this.#singles[position]
     if (known !== undefined) return known.promise
-    const promise = new Promise(capture)
-    this.#singles[position] = new Single(promise, resolveNew, rejectNew)
-    return promise
+    const single = new Single()
+    this.#singles[position] = single
+    return single.promise
   }
 
   attach(part: Part): void {
@@ -232,19 +231,12 @@ export interface Parcel {
 
 /** A load of its own. */
 class Single {
-  readonly promise: Promise<unknown>
-  readonly resolve: (value: unknown) => void
-  readonly reject: (error: unknown) => void
-
-  constructor(
-    promise: Promise<unknown>,
-    resolve: (value: unknown) => void,
-    reject: (error: unknown) => void,
-  ) {
-    this.promise = promise
+  resolve: (value: unknown) => void = nothing
+  reject: (error: unknown) => void = nothing
+  readonly promise: Promise<unknown> = new Promise((resolve, reject) => {
     this.resolve = resolve
     this.reject = reject
-  }
+  })
 }
 
 class LazyContext implements BatchContext {

@@ -1,10 +1,12 @@
 /**
  * Many loads, one call: what is asked for in the same moment is asked for together.
  */
-import { link, unlink } from '../../core/abort.ts'
-import { stackless } from '../../core/errors.ts'
+
+import { linkAll } from '../../core/abort.ts'
+import { ambient } from '../../core/ambient.ts'
 import type { HoldfastEvent, Listener } from '../../core/events.ts'
 import { checkOption, fn, readOptions, show } from '../../core/options.ts'
+import { stackless } from '../../core/stackless.ts'
 import type { Batch } from './batch.ts'
 import { Entry } from './cache.ts'
 import {
@@ -17,10 +19,11 @@ import {
   type LoadMany,
   type LoadOptions,
   loadChecks,
+  signalsFrom,
 } from './contract.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { BatcherClosedError, BatcherFullError } from './errors.ts'
-import { Group, Leaver } from './group.ts'
+import { Group } from './group.ts'
 
 /**
  * Collects the keys that are asked for one by one, and loads them with one call of `loadMany`.
@@ -95,7 +98,7 @@ class KeyBatcher extends Dispatcher implements Batcher<unknown, unknown> {
   }
 
   load(key: unknown, options?: LoadOptions): Promise<unknown> {
-    if (options !== undefined) return this.#loadWith(key, options)
+    if (options !== undefined || ambient.source !== undefined) return this.#loadWith(key, options)
     const { open } = this
     if (open !== undefined && this.#isPlain && open.keys.length < this.#room) {
       // The load that is made most often: one more key for a batch that fills.
@@ -110,8 +113,7 @@ class KeyBatcher extends Dispatcher implements Batcher<unknown, unknown> {
     if (!Array.isArray(keys)) {
       throw new TypeError(`batcher "${this.name}": keys must be an array, but were ${show(keys)}`)
     }
-    const { signal } = readOptions('batcher', options, loadChecks)
-    if (signal?.aborted) throw signal.reason
+    const signals = signalsFrom(options)
     this.#checkOpen(keys.length)
     const group = new Group(keys.length)
     for (let target = 0; target < keys.length; target++) {
@@ -129,11 +131,13 @@ class KeyBatcher extends Dispatcher implements Batcher<unknown, unknown> {
       else group.values[target] = known.value
     }
     return new Promise((resolve, reject) => {
-      if (signal === undefined) return group.whenWhole(resolve)
-      const leaver = new Leaver(() => group.leave(), reject)
-      link(signal, leaver)
+      if (signals.length === 0) return group.whenWhole(resolve)
+      const forget = linkAll(signals, (reason) => {
+        group.leave()
+        reject(reason)
+      })
       group.whenWhole((values) => {
-        unlink(leaver)
+        forget()
         resolve(values)
       })
     })
@@ -170,10 +174,9 @@ class KeyBatcher extends Dispatcher implements Batcher<unknown, unknown> {
     const drop = (): void => this.dropAll(signal.reason)
     if (signal.aborted) drop()
     else {
-      const leaver = new Leaver(drop, () => {})
-      link(signal, leaver)
+      const forget = linkAll([signal], drop)
       await this.#closed
-      unlink(leaver)
+      forget()
     }
   }
 
@@ -209,19 +212,20 @@ class KeyBatcher extends Dispatcher implements Batcher<unknown, unknown> {
     }
   }
 
-  async #loadWith(key: unknown, options: LoadOptions): Promise<unknown> {
-    const { signal } = readOptions('batcher', options, loadChecks)
-    if (signal === undefined) return this.load(key)
-    if (signal.aborted) throw signal.reason
+  async #loadWith(key: unknown, options: LoadOptions | undefined): Promise<unknown> {
+    const signals = signalsFrom(options)
+    if (signals.length === 0) return this.#loadAnyhow(key)
     const value = this.#loadAnyhow(key)
     const batch = this.#into
     const at = this.#at
     if (batch === undefined) return value
     return new Promise((resolve, reject) => {
-      const leaver = new Leaver(() => batch.leave(at), reject)
-      link(signal, leaver)
+      const forget = linkAll(signals, (reason) => {
+        batch.leave(at)
+        reject(reason)
+      })
       const end = (settle: (result: unknown) => void) => (result: unknown) => {
-        unlink(leaver)
+        forget()
         settle(result)
       }
       value.then(end(resolve), end(reject))
@@ -229,14 +233,9 @@ class KeyBatcher extends Dispatcher implements Batcher<unknown, unknown> {
   }
 
   #checkOpen(count: number): void {
-    let error: BatcherClosedError | BatcherFullError
-    if (this.#closed !== undefined) error = stackless(() => new BatcherClosedError(this.name))
-    else {
-      this.#loads += count
-      if (count === 1 || this.queued + count <= this.#maxQueue) return
-      error = this.#full()
-    }
-    throw error
+    if (this.#closed !== undefined) throw stackless(() => new BatcherClosedError(this.name))
+    this.#loads += count
+    if (count > 1 && this.queued + count > this.#maxQueue) throw this.#full()
   }
 
   #full(): BatcherFullError {

@@ -1,6 +1,7 @@
 /**
  * What a batcher is: options, members, numbers.
  */
+import { signalsOf } from '../../core/ambient.ts'
 import type { Clock } from '../../core/clock.ts'
 import type { HoldfastEvent, Listener } from '../../core/events.ts'
 import {
@@ -13,6 +14,7 @@ import {
   fn,
   optional,
   positiveInteger,
+  readOptions,
   string,
   withMethods,
 } from '../../core/options.ts'
@@ -141,6 +143,13 @@ export const cacheChecks: Readonly<Record<keyof CacheOptions, Check>> = {
 }
 
 export const loadChecks: Readonly<Record<keyof LoadOptions, Check>> = { signal: optional(signal) }
+
+/** What calls a load off; throws if it has happened. */
+export function signalsFrom(options: LoadOptions | undefined): readonly AbortSignal[] {
+  const signals = signalsOf(readOptions('batcher', options, loadChecks).signal)
+  for (const { aborted, reason } of signals) if (aborted) throw reason
+  return signals
+}
 
 function objectFault(value: unknown): 'type' | undefined {
   return typeof value === 'object' && value !== null ? undefined : 'type'

@@ -1,6 +1,7 @@
 /**
  * The way of a batch: when it goes, how it is answered, and what is remembered of it.
  */
+import { outside } from '../../core/ambient.ts'
 import { type Clock, nextTurn, systemClock } from '../../core/clock.ts'
 import { Emitter } from '../../core/events.ts'
 import { capture, resolveNew } from '../../core/handles.ts'
@@ -102,7 +103,7 @@ export abstract class Dispatcher implements Owner {
     const began = this.emitter.observed ? this.clock.now() : 0
     let failure: { readonly error: unknown } | undefined
     try {
-      const answers = await this.#call(keys, batch)
+      const answers = await outside(() => this.#call(keys, batch))
       const { name } = this
       const { missing } = this.#options
       const byPosition = !this.dedupes

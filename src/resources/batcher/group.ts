@@ -2,7 +2,6 @@
  * Those who wait: a `loadMany`, which has one promise for all its keys and only remembers where they
  * went, in runs; and whoever may change its mind.
  */
-import type { Linked, SignalHub } from '../../core/abort.ts'
 import type { Batch, Part } from './batch.ts'
 
 /** The keys of one `loadMany`, wherever they went. */
@@ -98,24 +97,5 @@ class BatchPart implements Part {
       const [target = 0, position = 0, length = 0] = runs.slice(run, run + 3)
       for (let step = 0; step < length; step++) visit(target + step, position + step)
     }
-  }
-}
-
-/** A caller who may change its mind. */
-export class Leaver implements Linked {
-  hub: SignalHub | undefined = undefined
-  previous: Linked | undefined = undefined
-  next: Linked | undefined = undefined
-  readonly #leave: () => void
-  readonly #reject: (reason: unknown) => void
-
-  constructor(leave: () => void, reject: (reason: unknown) => void) {
-    this.#leave = leave
-    this.#reject = reject
-  }
-
-  onAbort(reason: unknown): void {
-    this.#leave()
-    this.#reject(reason)
   }
 }

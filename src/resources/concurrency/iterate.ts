@@ -143,7 +143,7 @@ class StreamRun extends Run {
     this.#give()
   }
 
-  override onAbort(reason: unknown): void {
+  protected override onAbort(reason: unknown): void {
     this.#ready.clear()
     super.onAbort(reason)
   }

@@ -2,11 +2,35 @@
  * So many at a time, and everybody else in line: for ad-hoc work that is not a list.
  * Who waits keeps the place, the async context and the right to leave.
  */
-import { type Linked, link, type SignalHub, unlink } from '../../core/abort.ts'
+import { linkAll } from '../../core/abort.ts'
+import { ambient, signalsOf } from '../../core/ambient.ts'
 import { begin } from '../../core/begin.ts'
+import { type Clock, systemClock } from '../../core/clock.ts'
 import { capture, rejectNew, resolveNew } from '../../core/handles.ts'
-import { checkOption, count, optional, readOptions, withMethods } from '../../core/options.ts'
+import {
+  checkOption,
+  clock,
+  count,
+  duration,
+  optional,
+  readOptions,
+  string,
+  withMethods,
+} from '../../core/options.ts'
 import { Place, Slots } from './slots.ts'
+import { StallGuard } from './stall.ts'
+
+/** Options of {@link limiter}. */
+export interface LimiterOptions {
+  /** Names the limiter in errors. @default limiter */
+  readonly name?: string | undefined
+  /** Calls that may stand in line; further ones are refused at once. @default Infinity */
+  readonly maxQueue?: number | undefined
+  /** Who stands in line is refused when no slot has come free for so long, in ms. @default 300_000 */
+  readonly stallTimeout?: number | undefined
+  /** Where time comes from. @default systemClock */
+  readonly clock?: Clock | undefined
+}
 
 /** What one call of a {@link Limiter} may bring along. */
 export interface LimitOptions {
@@ -42,16 +66,18 @@ export interface Limiter {
  * Runs at most `concurrency` functions at a time; the others wait in line, first come first served.
  *
  * A function that waited runs in the AsyncLocalStorage context of whoever submitted it. A slot follows
- * the work: after an abort it stays taken until the function has really ended. The line has no bound.
+ * the work: after an abort it stays taken until the function has really ended. The line has no bound
+ * unless `maxQueue` says so, and a wait in it ends when the line has not moved for `stallTimeout`.
  *
  * **Use it** for work that comes one by one, or share one between several `mapConcurrent`.
  * **Not for** shedding load: that is a bulkhead, which refuses and has a bounded line.
  *
- * **Watch out:** a function that waits for the same full limiter waits for itself, for ever; give the
- * inner call a `signal`.
+ * **Watch out:** a function that waits for the same full limiter waits for itself, until `stallTimeout`
+ * refuses the inner call. Whose calls take longer than that by nature raises it, or says `Infinity`.
  *
  * @param concurrency - Whole number from 1, or `Infinity`.
- * @throws TypeError or RangeError if `concurrency` is anything else.
+ * @throws TypeError or RangeError if `concurrency` is anything else, or an option is wrong. Calls reject
+ * with LimiterFullError, and were not made, when the line is full or does not move.
  *
  * @example
  * ```ts
@@ -63,9 +89,14 @@ export interface Limiter {
  * await Promise.all(squares) // => [1, 4, 9]
  * ```
  */
-export function limiter(concurrency: number): Limiter {
+export function limiter(concurrency: number, options: LimiterOptions = {}): Limiter {
   const slots = new Slots(checked(concurrency))
-  const calls = new Calls(slots)
+  const given = readOptions<LimiterOptions>('limiter', options, limiterChecks)
+  const { name = 'limiter', maxQueue = Number.POSITIVE_INFINITY, stallTimeout = 300_000 } = given
+  const settings = { name, maxQueue, stallTimeout, clock: given.clock ?? systemClock }
+  const guard = new StallGuard(slots, settings)
+  slots.guard = guard
+  const calls = new Calls(slots, guard, maxQueue)
   const limit = <T>(fn: () => T | PromiseLike<T>, options?: LimitOptions): Promise<T> =>
     calls.run(fn, options) as Promise<T>
   const members: Omit<Limiter, 'concurrency'> = {
@@ -87,6 +118,13 @@ export function slotsOf(value: unknown): Slots | undefined {
 
 const known = new WeakMap<object, Slots>()
 
+const limiterChecks = {
+  name: optional(string),
+  maxQueue: optional(count(0)),
+  stallTimeout: optional(duration({ zero: false, infinite: true })),
+  clock: optional(clock),
+}
+
 const callChecks = {
   signal: optional(withMethods('an AbortSignal', 'addEventListener', 'removeEventListener')),
 }
@@ -99,21 +137,37 @@ function checked(concurrency: number): number {
 /** Calls functions when there is a slot. */
 class Calls {
   readonly #slots: Slots
+  readonly #guard: StallGuard
+  readonly #maxQueue: number
 
-  constructor(slots: Slots) {
+  constructor(slots: Slots, guard: StallGuard, maxQueue: number) {
     this.#slots = slots
+    this.#guard = guard
+    this.#maxQueue = maxQueue
   }
 
   run(fn: () => unknown, options: LimitOptions | undefined): Promise<unknown> {
     if (typeof fn !== 'function') return Promise.reject(notAFunction(fn))
-    if (options !== undefined) return this.#runWith(fn, options)
+    if (options !== undefined || ambient.source !== undefined) return this.#runWith(fn, options)
+    return this.#runPlain(fn)
+  }
+
+  /** With nothing that could call it off. */
+  #runPlain(fn: () => unknown): Promise<unknown> {
     if (this.#slots.tryAcquire()) {
       return begin(fn, undefined as never).then(this.#ok, this.#failed)
     }
+    if (this.#isFull) return Promise.reject(this.#guard.refusal(0))
     // A promise hop keeps the caller's async context, whoever frees the slot.
-    const turn = new Promise(capture)
-    this.#slots.enqueue(new Place(resolveNew as () => void))
+    const turn = new Promise<void>((granted, refused) => {
+      this.#slots.enqueue(new Place(granted, refused))
+    })
     return turn.then(fn as () => unknown).then(this.#ok, this.#failed)
+  }
+
+  get #isFull(): boolean {
+    const { running, size, queued } = this.#slots
+    return queued >= this.#maxQueue && running >= size
   }
 
   readonly #ok = (value: unknown): unknown => {
@@ -126,15 +180,16 @@ class Calls {
     throw error
   }
 
-  async #runWith(fn: () => unknown, options: LimitOptions): Promise<unknown> {
-    const { signal } = readOptions('limiter', options, callChecks)
-    if (signal === undefined) return this.run(fn, undefined)
-    if (signal.aborted) throw signal.reason
+  async #runWith(fn: () => unknown, options: LimitOptions | undefined): Promise<unknown> {
+    const signals = signalsOf(readOptions('limiter', options, callChecks).signal)
+    if (signals.length === 0) return this.#runPlain(fn)
+    for (const { aborted, reason } of signals) if (aborted) throw reason
+    if (this.#isFull) throw this.#guard.refusal(0)
     const turn = new Promise(capture)
     const granted = resolveNew as () => void
     const answer = new Promise(capture)
     const call = new AbortableCall(this.#slots, granted, resolveNew, rejectNew)
-    link(signal, call)
+    call.forget = linkAll(signals, (reason) => call.callOff(reason))
     if (this.#slots.tryAcquire()) call.start(fn)
     else {
       this.#slots.enqueue(call)
@@ -145,10 +200,8 @@ class Calls {
 }
 
 /** A call whose caller may change its mind, in line or while it runs. */
-class AbortableCall extends Place implements Linked {
-  hub: SignalHub | undefined = undefined
-  previous: Linked | undefined = undefined
-  next: Linked | undefined = undefined
+class AbortableCall extends Place {
+  forget: (() => void) | undefined
   readonly #slots: Slots
   readonly #resolve: (value: unknown) => void
   readonly #reject: (error: unknown) => void
@@ -160,7 +213,11 @@ class AbortableCall extends Place implements Linked {
     resolve: (value: unknown) => void,
     reject: (error: unknown) => void,
   ) {
-    super(granted)
+    super(granted, (error) => {
+      this.forget?.()
+      slots.release()
+      reject(error)
+    })
     this.#slots = slots
     this.#resolve = resolve
     this.#reject = reject
@@ -171,14 +228,14 @@ class AbortableCall extends Place implements Linked {
     if (this.state === 'gone') return
     this.#runs = true
     const end = (settle: (outcome: unknown) => void) => (result: unknown) => {
-      unlink(this)
+      this.forget?.()
       this.#slots.release()
       settle(result)
     }
     begin(fn, undefined as never).then(end(this.#resolve), end(this.#reject))
   }
 
-  onAbort(reason: unknown): void {
+  callOff(reason: unknown): void {
     if (!this.#runs) this.#slots.abandon(this)
     this.#reject(reason)
   }

@@ -222,6 +222,15 @@ describe('mapConcurrent', () => {
     expect((await caught(mapConcurrent(make as never, double))).error).toBeInstanceOf(TypeError)
   })
 
+  it.each([
+    ['at once', () => ({ [Symbol.iterator]: () => ({ next: () => 5 }) })],
+    ['later', () => ({ [Symbol.asyncIterator]: () => ({ next: async () => undefined }) })],
+    ['later, as text', () => ({ [Symbol.asyncIterator]: () => ({ next: async () => 'a' }) })],
+  ])('rejects when the input answers %s with what is no result', async (_when, make) => {
+    const broken = mapConcurrent(make() as never, double)
+    expect((await caught(broken)).error).toBeInstanceOf(TypeError)
+  })
+
   it('rejects with the error of an input that breaks, whatever the mode', async () => {
     async function* broken(): AsyncGenerator<number> {
       yield 1

@@ -5,7 +5,8 @@
  * One recruiter per run waits for permits and starts lanes. It is an async function of the submitter's
  * own, so every item runs in the submitter's context, whoever freed the slot.
  */
-import { type Linked, link, type SignalHub, unlink } from '../../core/abort.ts'
+import { linkAll } from '../../core/abort.ts'
+import { signalsOf } from '../../core/ambient.ts'
 import { harmless, quiet } from '../../core/events.ts'
 import { show } from '../../core/options.ts'
 import { Item, PolicyItem, type Watcher } from './item.ts'
@@ -16,7 +17,7 @@ import { Place, Slots } from './slots.ts'
 /** Items that have a finite or endless number, now or later. */
 export type Items<T> = Iterable<T> | AsyncIterable<T>
 
-export abstract class Run implements Linked, Watcher {
+export abstract class Run implements Watcher {
   started = 0
   running = 0
   ended = 0
@@ -28,7 +29,7 @@ export abstract class Run implements Linked, Watcher {
   readonly #items: Items<unknown>
   readonly #fn: Mapper<unknown, unknown>
   readonly #policy: AnyPolicy | undefined
-  readonly #signal: AbortSignal | undefined
+  readonly #signals: readonly AbortSignal[]
   readonly #onProgress: ((progress: MapProgress) => unknown) | undefined
   readonly #watched = new Set<Item>()
   #policySignal: AbortController | undefined
@@ -40,10 +41,7 @@ export abstract class Run implements Linked, Watcher {
   #place: Place | undefined
   /** Ends the recruiter's wait for room. */
   #wake: (() => void) | undefined
-
-  hub: SignalHub | undefined = undefined
-  previous: Linked | undefined = undefined
-  next: Linked | undefined = undefined
+  #forget: (() => void) | undefined
 
   constructor(
     items: Items<unknown>,
@@ -55,7 +53,7 @@ export abstract class Run implements Linked, Watcher {
     this.#items = items
     this.#fn = fn as Mapper<unknown, unknown>
     this.#policy = policy
-    this.#signal = signal
+    this.#signals = signalsOf(signal)
     this.#onProgress = onProgress
   }
 
@@ -77,15 +75,15 @@ export abstract class Run implements Linked, Watcher {
   protected late(_value: unknown): void {}
 
   begin(): void {
-    const signal = this.#signal
-    if (signal?.aborted) return this.stop(signal.reason)
+    if (this.#isCalledOff()) return
     try {
       this.#open()
     } catch (error) {
       return this.stop(error)
     }
-    if (signal?.aborted) return this.stop(signal.reason)
-    if (signal !== undefined) link(signal, this)
+    // What opens the input may abort.
+    if (this.#isCalledOff()) return
+    this.#forget = linkAll(this.#signals, (reason) => this.onAbort(reason))
     this.#recruit()
   }
 
@@ -102,7 +100,7 @@ export abstract class Run implements Linked, Watcher {
     this.#watched.clear()
   }
 
-  onAbort(reason: unknown): void {
+  protected onAbort(reason: unknown): void {
     this.stop(reason)
   }
 
@@ -119,6 +117,12 @@ export abstract class Run implements Linked, Watcher {
   /** An item whose signal was read wants to know of the end. */
   watch(item: Item): void {
     this.#watched.add(item)
+  }
+
+  #isCalledOff(): boolean {
+    const signal = this.#signals.find(({ aborted }) => aborted)
+    if (signal !== undefined) this.stop(signal.reason)
+    return signal !== undefined
   }
 
   #open(): void {
@@ -153,13 +157,18 @@ export abstract class Run implements Linked, Watcher {
   /** False if the place was given up meanwhile. */
   async #waitInLine(): Promise<boolean> {
     let place: Place | undefined
-    await new Promise<void>((resolve) => {
-      place = new Place(resolve)
+    const refusal = await new Promise<unknown>((resolve) => {
+      place = new Place(() => resolve(undefined), resolve)
       this.#place = place
       this.slots.enqueue(place)
     })
     this.#place = undefined
-    return place?.state === 'granted'
+    if (refusal === undefined) return place?.state === 'granted'
+    this.slots.release()
+    // A shared limiter that does not move: as long as lanes of its own hold slots, it waits for them.
+    if (this.running > 0) return this.slots.tryAcquire() || this.#waitInLine()
+    this.stop(refusal)
+    return false
   }
 
   #waitForRoom(): Promise<void> {
@@ -211,7 +220,7 @@ export abstract class Run implements Linked, Watcher {
     if (this.over || this.#exhausted || !this.hasRoom()) return undefined
     try {
       const step = (this.#source as Iterator<unknown>).next()
-      if (step.done !== true) return step
+      if (step.done !== true) return checked(step)
     } catch (error) {
       return void this.#broken(error)
     }
@@ -223,7 +232,7 @@ export abstract class Run implements Linked, Watcher {
   async #read(): Promise<IteratorResult<unknown> | undefined> {
     try {
       const step = await (this.#source as AsyncIterator<unknown>).next()
-      if (step.done !== true) return step
+      if (step.done !== true) return checked(step)
       this.#exhausted = true
       this.#lookDone()
     } catch (error) {
@@ -246,7 +255,7 @@ export abstract class Run implements Linked, Watcher {
   }
 
   #letGo(): void {
-    unlink(this)
+    this.#forget?.()
     this.#leaveLine()
     this.#wake?.()
   }
@@ -265,6 +274,14 @@ export abstract class Run implements Linked, Watcher {
       // What it stopped for is what the caller needs to hear.
     }
   }
+}
+
+/** As a loop of the language does: an iterator that answers no result would otherwise never end. */
+function checked(step: IteratorResult<unknown>): IteratorResult<unknown> {
+  if (typeof step === 'object' || typeof step === 'function') return step
+  throw new TypeError(
+    `mapConcurrent: next() of the items must give an object, but gave ${show(step)}`,
+  )
 }
 
 function sizeOf(items: unknown): number | undefined {

@@ -11,12 +11,26 @@ export class Place {
   state: 'new' | 'waiting' | 'granted' | 'gone' = 'new'
   ahead: Place | undefined = undefined
   behind: Place | undefined = undefined
+  /** Which place it is, counted from the first that was ever taken. */
+  number = 0
   /** Called once, when the slot has passed to whoever waits here. Must not throw. */
   readonly granted: () => void
+  /** Called instead when it is refused, with a slot that must be given back like any other. Must not throw. */
+  readonly refused: (error: unknown) => void
 
-  constructor(granted: () => void) {
+  constructor(granted: () => void, refused: (error: unknown) => void = nothing) {
     this.granted = granted
+    this.refused = refused
   }
+}
+
+/** Without a guard nobody is ever refused. */
+function nothing(): void {}
+
+/** Whoever looks whether the line moves. */
+export interface LineGuard {
+  watch(): void
+  rest(): void
 }
 
 export class Slots {
@@ -24,6 +38,10 @@ export class Slots {
   size: number
   running = 0
   queued = 0
+  /** Slots that have passed to somebody in line, and places that were taken there, so far. */
+  grants = 0
+  places = 0
+  guard: LineGuard | undefined
   #limit: number
   #first: Place | undefined
   #last: Place | undefined
@@ -47,11 +65,12 @@ export class Slots {
 
   enqueue(place: Place): void {
     place.state = 'waiting'
+    place.number = ++this.places
     place.ahead = this.#last
     if (this.#last === undefined) this.#first = place
     else this.#last.behind = place
     this.#last = place
-    this.queued++
+    if (++this.queued === 1) this.guard?.watch()
   }
 
   /** Leaves the line, or gives the slot back if it has been granted meanwhile. Twice is harmless. */
@@ -62,6 +81,21 @@ export class Slots {
     else if (state === 'waiting') {
       this.#remove(place)
       this.#lookIdle()
+    }
+  }
+
+  /**
+   * Sends away those who took one of the first `places` places: each passes through a slot that is not
+   * there, so that whoever waits has one way out.
+   */
+  refuse(places: number, error: () => unknown): void {
+    for (let place = this.#first; place !== undefined && place.number <= places; ) {
+      const { behind } = place
+      this.#remove(place)
+      place.state = 'gone'
+      this.running++
+      place.refused(error())
+      place = behind
     }
   }
 
@@ -91,6 +125,7 @@ export class Slots {
       if (place === undefined) return
       this.#remove(place)
       this.running++
+      this.grants++
       place.state = 'granted'
       place.granted()
     }
@@ -104,7 +139,7 @@ export class Slots {
     else behind.ahead = ahead
     place.ahead = undefined
     place.behind = undefined
-    this.queued--
+    if (--this.queued === 0) this.guard?.rest()
   }
 
   #lookIdle(): void {

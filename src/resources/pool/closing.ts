@@ -7,17 +7,15 @@ import { CLOSED, type Supply } from './supply.ts'
 function until<R>(supply: Supply<R>, timeout: number, isOver: () => boolean): Promise<boolean> {
   return new Promise((resolve) => {
     let timer: Timer | undefined
-    const previous = supply.onProgress
     const end = (inTime: boolean): void => {
       timer?.cancel()
-      if (supply.onProgress === look) supply.onProgress = previous
+      supply.watchers.delete(look)
       resolve(inTime)
     }
     const look = (): void => {
       if (isOver()) end(true)
-      previous?.()
     }
-    supply.onProgress = look
+    supply.watchers.add(look)
     timer = supply.settings.clock.setTimer(() => end(isOver()), timeout)
     look()
   })
@@ -25,6 +23,7 @@ function until<R>(supply: Supply<R>, timeout: number, isOver: () => boolean): Pr
 
 export async function drain<R>(supply: Supply<R>, timeout: number): Promise<boolean> {
   if (supply.phase === 'open') supply.phase = 'draining'
+  supply.balance()
   const { inventory, line } = supply
   return until(supply, timeout, () => line.size === 0 && inventory.lent.size === 0)
 }
@@ -32,6 +31,7 @@ export async function drain<R>(supply: Supply<R>, timeout: number): Promise<bool
 export async function close<R>(supply: Supply<R>, timeout: number): Promise<CloseReport> {
   const { inventory, line, settings, problems } = supply
   supply.phase = 'closed'
+  supply.balance()
   supply.keeper.rest()
   supply.maker.rest()
   if (line.size > 0) supply.turnAway(supply.closed())

@@ -87,8 +87,14 @@ export interface Pool<R> extends AsyncDisposable {
   acquire(options?: AcquireOptions): Promise<Lease<R>>
   /** Lends a resource if one can be lent at once, without looking at it; otherwise undefined. */
   tryAcquire(): Lease<R> | undefined
-  /** Makes resources until there are `minSize`. Rejects with what `create` failed with. */
-  warmUp(): Promise<void>
+  /**
+   * Makes resources until there are `minSize`; `acquireTimeout` has no part in it. Rejects with what
+   * `create` failed with, after `createRetries`.
+   *
+   * @throws TimeoutError when that takes longer than `timeout` (30_000 ms); `cause` is the last failure of
+   * `create`. PoolClosedError.
+   */
+  warmUp(options?: { readonly timeout?: number | undefined }): Promise<void>
   /** Destroys every resource that exists now: the idle at once, the others when they come back. */
   evictAll(): void
   /** Lends nothing until `resume()`; whoever comes waits in line. */

@@ -2,13 +2,16 @@
  * Calls a user's hook under a time limit. A hook that is synchronous stays so; one that throws, hangs or
  * answers late ends exactly once, in time, and what comes afterwards is nobody's error.
  */
-import type { Clock, Timer } from '../../core/clock.ts'
-import { stackless, TimeoutError } from '../../core/errors.ts'
+
+import { isPlain } from '../../core/begin.ts'
+import { type Clock, inNextTurn, type Timer } from '../../core/clock.ts'
+import { TimeoutError } from '../../core/errors.ts'
+import { stackless } from '../../core/stackless.ts'
 
 /** How a hook ended. */
 export type Ended<T> =
   | { readonly ok: true; readonly value: T }
-  | { readonly ok: false; readonly error: unknown }
+  | { readonly ok: false; readonly error: unknown; readonly late?: true }
 
 /** What a hook is given besides the resource. */
 export interface HookContext {
@@ -70,11 +73,14 @@ export function bounded<T>(
     timer?.cancel()
     done(how)
   }
-  timer = bounds.clock.setTimer(() => {
+  const expire = (): void => {
+    if (ended) return
     const error = tooLong(bounds)
     context.abort(error)
-    end({ ok: false, error })
-  }, bounds.limit)
+    end({ ok: false, error, late: true })
+  }
+  // After a blocked loop timers run first: an answer that is there already gets one turn to be seen.
+  timer = bounds.clock.setTimer(() => inNextTurn(bounds.clock, expire), bounds.limit)
   // Whoever waits for a resource keeps the process alive; the care of idle ones does not.
   timer.unref()
   follow(returned).then(
@@ -96,13 +102,6 @@ export function begin<T>(run: () => T | PromiseLike<T>): Promise<T> {
 export function follow<T>(work: T | PromiseLike<T>): Promise<T> {
   return isPlain(work) ? work : new Promise((resolve) => resolve(work))
 }
-
-/** A `then` of its own may call back twice: only the one of the language is trusted. */
-export function isPlain<T>(work: T | PromiseLike<T>): work is Promise<T> {
-  return work instanceof Promise && work.then === then
-}
-
-const { then } = Promise.prototype
 
 export function tooLong({ pool, limit, what }: Bounds): TimeoutError {
   return stackless(() => new TimeoutError(pool, limit, `${what} did not end`))

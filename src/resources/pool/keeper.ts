@@ -3,7 +3,7 @@
  * timer for all of it, which never keeps a process alive; the fast path only compares two numbers.
  */
 import type { Timer } from '../../core/clock.ts'
-import { stackless } from '../../core/errors.ts'
+import { stackless } from '../../core/stackless.ts'
 import type { Inventory } from './inventory.ts'
 import type { Maker } from './maker.ts'
 import type { Member } from './member.ts'
@@ -23,7 +23,7 @@ export interface Ward<R> extends Pick<Voice<R>, 'tell' | 'counts'> {
 export class Keeper<R> {
   /** Resources wanted beside those there are, so that an old one can go. */
   replacements = 0
-  /** Something idle is too old, and waits for its successor. */
+  /** Something idle is too old and waits for its successor, or waits for its turn to be kept alive. */
   overdue = false
   readonly #ward: Ward<R>
   #timer: Timer | undefined
@@ -36,6 +36,13 @@ export class Keeper<R> {
   /** Something will have to be seen to at `due`. */
   watch(due: number): void {
     if (due < this.#due) this.#arm(due)
+  }
+
+  /** One hung in its hook: so will the others that have not been seen alive since that began. */
+  suspect(since: number): void {
+    const { members, idle } = this.#ward.inventory
+    const unseen = [...members].filter(({ place, seenAt }) => place === idle && seenAt < since)
+    for (const member of unseen) this.#ward.destroy(member, 'idle beside one that hung')
   }
 
   rest(): void {
@@ -79,9 +86,11 @@ export class Keeper<R> {
       this.#ward.destroy(member, 'idle too long')
       return Number.POSITIVE_INFINITY
     }
-    const sleepy = member.seenAt + settings.keepaliveInterval
+    const sleepy = member.seenAt + member.keepaliveInterval
     if (now >= sleepy) {
-      this.#ward.keepAlive(member)
+      // After a standstill all are due at once: half of them stay ready to be lent.
+      if (inventory.tending.size * 2 >= inventory.alive) this.overdue = true
+      else this.#ward.keepAlive(member)
       return Number.POSITIVE_INFINITY
     }
     return Math.min(member.expiresAt, sleepy, tooIdle > now ? tooIdle : Number.POSITIVE_INFINITY)

@@ -7,7 +7,6 @@
  */
 import { type Linked, link, type SignalHub, unlink } from '../../core/abort.ts'
 import type { Timer } from '../../core/clock.ts'
-import { capture, rejectNew, resolveNew } from '../../core/handles.ts'
 import type { Pulse } from '../../core/pulse.ts'
 import type { Member } from './member.ts'
 
@@ -37,7 +36,6 @@ export class Line<R> {
     signal: AbortSignal | undefined,
     borrower: Error | undefined,
   ): Promise<Member<R>> {
-    const granted = new Promise(capture) as Promise<Member<R>>
     const waiter = new Waiter<R>(now, due, borrower)
     const last = this.#last
     this.#last = waiter
@@ -52,7 +50,7 @@ export class Line<R> {
       link(signal, waiter.caller)
     }
     if (due < this.#due) this.#arm(due)
-    return granted
+    return waiter.granted
   }
 
   /** The first in line, who leaves it and must be granted something. */
@@ -132,20 +130,21 @@ export class Waiter<R> {
   readonly since: number
   readonly due: number
   readonly borrower: Error | undefined
-  readonly grant: (member: Member<R>) => void
-  readonly reject: (error: unknown) => void
+  grant: (member: Member<R>) => void = nothing
+  reject: (error: unknown) => void = nothing
+  readonly granted: Promise<Member<R>> = new Promise((grant, reject) => {
+    this.grant = grant
+    this.reject = reject
+  })
   ahead: Waiter<R> | undefined = undefined
   behind: Waiter<R> | undefined = undefined
   caller: Caller | undefined = undefined
   inLine = true
 
-  /** Call right after `new Promise(capture)`. */
   constructor(since: number, due: number, borrower: Error | undefined) {
     this.since = since
     this.due = due
     this.borrower = borrower
-    this.grant = resolveNew as (member: Member<R>) => void
-    this.reject = rejectNew
   }
 }
 
@@ -160,3 +159,5 @@ export class Caller implements Linked {
     this.onAbort = onAbort
   }
 }
+
+function nothing(): void {}

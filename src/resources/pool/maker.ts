@@ -2,7 +2,8 @@
  * Makes resources: each `create` under a limit, paced by backoff while it fails, under the breaker if
  * there is one. What arrives after its limit is destroyed, and keeps its place until then.
  */
-import type { Timer } from '../../core/clock.ts'
+import { outside } from '../../core/ambient.ts'
+import { inNextTurn, type Timer } from '../../core/clock.ts'
 import { CircuitOpenError, RejectedError } from '../../core/errors.ts'
 import { begin, bounded, LazySignal, tooLong } from './hook.ts'
 import type { Member } from './member.ts'
@@ -35,6 +36,8 @@ export class Maker<R> {
   #pause: Timer | undefined
   readonly #settings: Settings<R>
   readonly #orderer: Orderer<R>
+  /** Rounds in a row of which one broke before anybody used it. */
+  #stillborn = 0
 
   constructor(settings: Settings<R>, orderer: Orderer<R>) {
     this.#settings = settings
@@ -43,14 +46,12 @@ export class Maker<R> {
 
   /** Makes up to `wanted`, as far as the pace allows. `awaited`: somebody waits for them. */
   order(wanted: number, underWay: number, awaited: boolean): void {
-    let more = wanted
-    if (this.failures > 0) {
-      // One at a time until it works again, and not before its time.
-      const pause = this.#notBefore - this.#settings.clock.now()
-      if (underWay > 0) return
-      if (pause > 0) return this.#wait(pause, awaited)
-      more = Math.min(1, wanted)
-    }
+    const { failures } = this
+    if (failures > 0 && underWay > 0) return
+    const pause = this.#notBefore - this.#settings.clock.now()
+    if (pause > 0 && (failures > 0 || this.#stillborn > 1)) return this.#wait(pause, awaited)
+    // One at a time until it works again.
+    let more = failures > 0 ? Math.min(1, wanted) : wanted
     for (; more > 0; more--) this.#make(this.#orderer.reserve(this.#round))
   }
 
@@ -72,21 +73,47 @@ export class Maker<R> {
     if (member.round !== this.#round) return
     this.#round++
     this.failures++
+    const wait = error instanceof CircuitOpenError ? error.retryAfter : 0
+    this.#pace(this.failures, wait === Number.POSITIVE_INFINITY ? 0 : wait)
+  }
+
+  /**
+   * One broke by itself. Another takes its place at once; but a server that takes connections only to hang
+   * up must not be called in a loop, so when that broke unused as well there is a pause.
+   */
+  #noteBroken(member: Member<R>, error: unknown): void {
+    const isHere = member.place.name !== 'destroying' && member.place.name !== 'gone'
+    if (!isHere || member.verdict !== undefined || member.round !== this.#round) return
+    const { clock } = this.#settings
+    const wasReady = member.place.name !== 'creating'
+    if (member.uses > 0 || (wasReady && clock.now() - member.usedAt > infancy)) {
+      this.#stillborn = 0
+      return
+    }
+    this.#round++
+    this.lastFailure = error
+    if (++this.#stillborn > 1) this.#pace(this.#stillborn - 1, 0)
+  }
+
+  /** Nothing is made before the next pause is over, nor within `atLeast`. */
+  #pace(failures: number, atLeast: number): void {
     const { createBackoff, random, clock } = this.#settings
     let delay = 0
     try {
-      delay = createBackoff(this.failures, { random, previous: this.#previousDelay })
+      delay = createBackoff(failures, { random, previous: this.#previousDelay })
     } catch {
       // A broken backoff is none: the longest usual pause is safe.
     }
     if (!(delay > 0 && delay < Number.POSITIVE_INFINITY)) delay = delay === 0 ? 0 : 5_000
     this.#previousDelay = delay
-    const wait = error instanceof CircuitOpenError ? error.retryAfter : 0
-    this.#notBefore = clock.now() + Math.max(delay, wait === Number.POSITIVE_INFINITY ? 0 : wait)
+    // Even without a pause there is a turn: what fails at once would keep the event loop for itself.
+    this.#notBefore = clock.now() + Math.max(delay, atLeast, 1)
   }
 
-  succeed(): void {
+  succeed(member: Member<R>): void {
     this.hopeful--
+    // Begun before others failed: it says nothing of what can be made now.
+    if (member.round !== this.#round) return
     this.failures = 0
     this.lastFailure = undefined
     this.#previousDelay = 0
@@ -104,12 +131,17 @@ export class Maker<R> {
 
   #make(member: Member<R>): void {
     this.hopeful++
-    new Creation(member, this.#settings, this.#orderer).begin()
+    const onBroken = (error: unknown): void => this.#noteBroken(member, error)
+    new Creation(member, this.#settings, this.#orderer, onBroken).begin()
   }
 }
 
+/** What breaks unused within this, in ms, has never worked. */
+const infancy = 5_000
+
 class Creation<R> {
   readonly #member: Member<R>
+  readonly #onBroken: (error: unknown) => void
   readonly #settings: Settings<R>
   readonly #orderer: Orderer<R>
   readonly #lazy = new LazySignal()
@@ -120,15 +152,21 @@ class Creation<R> {
   #over = false
   #timer: Timer | undefined
 
-  constructor(member: Member<R>, settings: Settings<R>, orderer: Orderer<R>) {
+  constructor(
+    member: Member<R>,
+    settings: Settings<R>,
+    orderer: Orderer<R>,
+    onBroken: (error: unknown) => void,
+  ) {
     this.#member = member
+    this.#onBroken = onBroken
     this.#settings = settings
     this.#orderer = orderer
   }
 
   begin(): void {
     const { breaker, createTimeout, clock } = this.#settings
-    this.#timer = clock.setTimer(this.#tooLong, createTimeout)
+    this.#timer = clock.setTimer(() => inNextTurn(clock, this.#tooLong), createTimeout)
     this.#timer.unref()
     const made =
       breaker === undefined
@@ -147,10 +185,13 @@ class Creation<R> {
       get signal() {
         return lazy.signal
       },
-      broken: (error) => this.#orderer.broke(this.#member, error),
+      broken: (error) => {
+        if (!this.#failed) this.#onBroken(error)
+        this.#orderer.broke(this.#member, error)
+      },
     }
     this.#running++
-    const made = begin(() => create(context))
+    const made = begin(() => outside(() => create(context)))
     made.then(
       (resource) => this.#made(resource),
       () => this.#ended(),
@@ -198,6 +239,7 @@ class Creation<R> {
   }
 
   readonly #tooLong = (): void => {
+    if (this.#failed || this.#over) return
     const { name: pool, clock, createTimeout: limit } = this.#settings
     const error = tooLong({ clock, limit, pool, what: 'create' })
     this.#lazy.abort(error)
@@ -227,7 +269,7 @@ class Creation<R> {
     if (destroy === undefined) return
     bounded(
       { clock, limit, pool, what: 'destroy' },
-      () => destroy(resource),
+      (context) => destroy(resource, context),
       () => {},
     )
   }

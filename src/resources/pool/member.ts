@@ -12,6 +12,26 @@ export class Place {
   }
 }
 
+/** What a resource is bounded by. */
+export interface Bounds {
+  readonly maxLifetime: number
+  readonly keepaliveInterval: number
+  readonly random: () => number
+}
+
+/** By how much less a resource may wait to be kept alive. */
+export const KEEPALIVE_SPREAD = 0.1
+
+/** Chance is the user's too: without it, all is as if it had fallen on 0. */
+function draw(random: () => number): number {
+  try {
+    const drawn = random()
+    return drawn >= 0 && drawn <= 1 ? drawn : 0
+  } catch {
+    return 0
+  }
+}
+
 export class Member<R> {
   /** Changed by the inventory alone. */
   place: Place
@@ -26,6 +46,8 @@ export class Member<R> {
   usedAt = 0
   /** When it was last known to be alive. */
   seenAt = 0
+  /** How often it wants to be kept alive: its own share of chance, so that not all are at once. */
+  keepaliveInterval: number = Number.POSITIVE_INFINITY
   uses = 0
   /** Why it must not be lent again, if there is another reason than its age. */
   verdict: string | undefined = undefined
@@ -42,6 +64,18 @@ export class Member<R> {
   constructor(place: Place, round: number) {
     this.place = place
     this.round = round
+  }
+
+  /**
+   * Spread, so that resources made together neither end together nor are kept alive together (HikariCP
+   * draws the same 2.5 and 10 %).
+   */
+  begin(now: number, bounds: Bounds): void {
+    const { maxLifetime, keepaliveInterval, random } = bounds
+    this.usedAt = now
+    this.keepaliveInterval = keepaliveInterval * (1 - KEEPALIVE_SPREAD * draw(random))
+    // Condemned while it was made: it stays so.
+    if (this.verdict === undefined) this.expiresAt = now + maxLifetime * (1 - 0.025 * draw(random))
   }
 
   /** Says that it must not be lent again. The first reason stays. */

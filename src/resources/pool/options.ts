@@ -18,6 +18,7 @@ import type { PolicyLike } from '../../core/policy.ts'
 import { type RandomSource, systemRandom } from '../../core/random.ts'
 import type { AcquireOptions } from './contract.ts'
 import type { HookContext } from './hook.ts'
+import { KEEPALIVE_SPREAD } from './member.ts'
 
 /** What `create` is given. */
 export interface CreateContext {
@@ -34,15 +35,15 @@ export interface PoolOptions<R> {
   /** Makes a resource. */
   readonly create: (context: CreateContext) => R | PromiseLike<R>
   /** Ends a resource. @default nothing to do */
-  readonly destroy?: ((resource: R) => unknown) | undefined
+  readonly destroy?: ((resource: R, context: HookContext) => unknown) | undefined
   /** Whether an idle resource still works, asked before it is lent; `false` or a failure destroys it. @default none */
   readonly validate?: ((resource: R, context: HookContext) => unknown) | undefined
   /** Cleans a resource after each loan; a failure destroys it. @default none */
   readonly reset?: ((resource: R, context: HookContext) => unknown) | undefined
   /** Uses an idle resource a little, so that it stays alive. @default `validate` */
   readonly keepalive?: ((resource: R, context: HookContext) => unknown) | undefined
-  /** Stops the work on a resource whose `use` was aborted. @default none */
-  readonly cancel?: ((resource: R, reason: unknown) => unknown) | undefined
+  /** Stops the work on a resource whose `use` was aborted; it is not lent before both have ended. @default none */
+  readonly cancel?: ((resource: R, reason: unknown, context: HookContext) => unknown) | undefined
   /** Whether a resource is of no use after `use` failed with this error. @default always */
   readonly isBroken?: ((error: unknown, resource: R) => boolean) | undefined
   /** Resources that are kept, from the first acquire on. @default 0 */
@@ -61,7 +62,7 @@ export interface PoolOptions<R> {
   readonly maxLifetime?: number | undefined
   /** A resource is destroyed after so many loans. @default Infinity */
   readonly maxUses?: number | undefined
-  /** How often an idle resource is kept alive, in ms. @default 120_000 with `keepalive`, else Infinity */
+  /** How often an idle resource is kept alive, in ms, less up to 10 % by chance. @default 120_000 with `keepalive`, else Infinity */
   readonly keepaliveInterval?: number | undefined
   /** A resource seen alive less than so long ago is lent without `validate`, in ms. @default 500 */
   readonly validateAfter?: number | undefined
@@ -192,7 +193,7 @@ export function settle<R>(given: PoolOptions<R>): Settings<R> {
         : options.maxUses,
     keepaliveInterval,
     freshFor: validate === undefined ? Number.POSITIVE_INFINITY : (options.validateAfter ?? 500),
-    careAfter: Math.min(idleTimeout, keepaliveInterval),
+    careAfter: Math.min(idleTimeout, keepaliveInterval * (1 - KEEPALIVE_SPREAD)),
     leakTimeout: options.leakTimeout ?? Number.POSITIVE_INFINITY,
     order: options.order ?? 'lifo',
     createTimeout: options.createTimeout ?? 30_000,
@@ -206,7 +207,11 @@ export function settle<R>(given: PoolOptions<R>): Settings<R> {
 }
 
 /** What is wrong with what an acquire brought along; a wait that cannot be ended must not begin. */
-export function faultOf({ signal, deadline }: AcquireOptions): string | undefined {
+export function faultOf(options: AcquireOptions): string | undefined {
+  if (typeof options !== 'object' || options === null) {
+    return `options must be an object, but were ${show(options)}`
+  }
+  const { signal, deadline } = options
   if (signal !== undefined && typeof signal?.addEventListener !== 'function') {
     return `signal must be an AbortSignal, but was ${show(signal)}`
   }
@@ -215,12 +220,13 @@ export function faultOf({ signal, deadline }: AcquireOptions): string | undefine
     : `deadline must be a number of milliseconds, but was ${show(deadline)}`
 }
 
-const closeChecks = { timeout: optional(limit) }
+const timeoutChecks = { timeout: optional(limit) }
 
-/** How long `drain` and `close` may take. */
-export function readCloseTimeout(
+/** How long `warmUp`, `drain` and `close` may take. */
+export function readTimeout(
   where: string,
   options: { readonly timeout?: number | undefined } | undefined,
+  usual: number,
 ): number {
-  return readOptions(where, options, closeChecks).timeout ?? 10_000
+  return readOptions(where, options, timeoutChecks).timeout ?? usual
 }

@@ -2,17 +2,22 @@
  * Resources that are dear to make, such as connections: made once, lent to one at a time, looked after
  * in between. What is lent comes back or is replaced; what is broken is never lent again.
  */
+
 import { link, unlink } from '../../core/abort.ts'
-import { type HoldfastEvent, harmless, type Listener } from '../../core/events.ts'
+import { inheritedDeadline } from '../../core/ambient.ts'
+import { hang, isPlain } from '../../core/begin.ts'
+import type { HoldfastEvent, Listener } from '../../core/events.ts'
 import { capture, rejectNew, resolveNew } from '../../core/handles.ts'
+import { Cancelling } from './cancelling.ts'
 import { close, drain } from './closing.ts'
 import type { AcquireOptions, CloseReport, Lease, Pool, PoolStats } from './contract.ts'
-import { begin, follow, isPlain } from './hook.ts'
+import { begin, follow } from './hook.ts'
 import { Caller } from './line.ts'
 import { Loan } from './loan.ts'
 import type { Member } from './member.ts'
-import { faultOf, type PoolOptions, readCloseTimeout, settle } from './options.ts'
+import { faultOf, type PoolOptions, readTimeout, settle } from './options.ts'
 import { Supply } from './supply.ts'
+import { warmUp } from './warming.ts'
 
 /**
  * Keeps up to `maxSize` resources and lends each to one borrower at a time.
@@ -72,7 +77,7 @@ class ResourcePool<R> implements Pool<R> {
       return Promise.reject(error)
     }
     const promise = isPlain(work) ? work : follow(work)
-    return promise.then(member.succeed, member.fail) as Promise<T>
+    return hang(promise, member.succeed as Settle, member.fail as Settle) as Promise<T>
   }
 
   acquire(options?: AcquireOptions): Promise<Lease<R>> {
@@ -88,12 +93,8 @@ class ResourcePool<R> implements Pool<R> {
     return member === undefined ? undefined : new Loan(supply, member)
   }
 
-  async warmUp(): Promise<void> {
-    const { settings, inventory } = this.#supply
-    const missing = Math.max(0, settings.minSize - inventory.lent.size)
-    const leases = await Promise.allSettled(Array.from({ length: missing }, () => this.acquire()))
-    for (const lease of leases) if (lease.status === 'fulfilled') lease.value.release()
-    for (const lease of leases) if (lease.status === 'rejected') throw lease.reason
+  async warmUp(options?: { readonly timeout?: number | undefined }): Promise<void> {
+    return warmUp(this.#supply, readTimeout('pool.warmUp', options, 30_000))
   }
 
   evictAll(): void {
@@ -112,11 +113,11 @@ class ResourcePool<R> implements Pool<R> {
   }
 
   async drain(options?: { readonly timeout?: number | undefined }): Promise<boolean> {
-    return drain(this.#supply, readCloseTimeout('pool.drain', options))
+    return drain(this.#supply, readTimeout('pool.drain', options, 10_000))
   }
 
   async close(options?: { readonly timeout?: number | undefined }): Promise<CloseReport> {
-    const timeout = readCloseTimeout('pool.close', options)
+    const timeout = readTimeout('pool.close', options, 10_000)
     this.#closing ??= close(this.#supply, timeout)
     return this.#closing
   }
@@ -191,23 +192,31 @@ class ResourcePool<R> implements Pool<R> {
     if (member.place !== supply.inventory.lent) return Promise.reject(supply.closed())
     const resource = member.resource as R
     const answer = new Promise(capture) as Promise<T>
-    const { cancel } = supply.settings
     const resolve = resolveNew as (value: T) => void
     const reject = rejectNew
+    let cancelling: Cancelling | undefined
     const caller = new Caller((reason) => {
       reject(reason)
-      if (cancel !== undefined) harmless(cancel, resource, reason)
+      const { cancel } = supply.settings
+      if (cancel === undefined) return
+      const giveUp = (why: string, error?: unknown): void => supply.giveUp(member, why, error)
+      cancelling = new Cancelling(supply.settings, giveUp)
+      cancelling.begin((context) => cancel(resource, reason, context))
     })
+    const back = (giveBack: () => void): void => {
+      if (cancelling === undefined) giveBack()
+      else cancelling.workEnded(giveBack)
+    }
     link(signal, caller)
     begin(() => fn(resource)).then(
       (value) => {
         unlink(caller)
-        supply.giveBack(member)
+        back(() => supply.giveBack(member))
         resolve(value)
       },
       (error: unknown) => {
         unlink(caller)
-        supply.giveBackFailed(member, error)
+        back(() => supply.giveBackFailed(member, error))
         reject(error)
       },
     )
@@ -217,9 +226,9 @@ class ResourcePool<R> implements Pool<R> {
   /** A resource: idle, validated, made, or come back; or the reason why there is none. */
   #obtain(options: AcquireOptions = NONE): Promise<Member<R>> {
     const supply = this.#supply
-    const { signal, deadline = Number.POSITIVE_INFINITY } = options
     const fault = faultOf(options)
     if (fault !== undefined) return Promise.reject(new TypeError(`pool "${this.name}": ${fault}`))
+    const { signal, deadline = Number.POSITIVE_INFINITY } = options
     if (supply.phase !== 'open') return Promise.reject(supply.closed())
     if (signal?.aborted === true) return Promise.reject(signal.reason)
     const member = supply.take()
@@ -235,7 +244,8 @@ class ResourcePool<R> implements Pool<R> {
     const room = supply.suspended ? 0 : settings.limit - inventory.lent.size
     if (line.size >= settings.maxWaiting + room) return Promise.reject(supply.full())
     const now = supply.pulse.now()
-    const due = Math.min(now + settings.acquireTimeout, deadline)
+    const inherited = inheritedDeadline(settings.clock)
+    const due = Math.min(now + settings.acquireTimeout, deadline, inherited)
     const borrower = supply.watchesLoans ? new Error('borrowed here') : undefined
     const granted = line.join(now, due, signal, borrower)
     // All are lent: nothing can be done but wait.
@@ -245,5 +255,7 @@ class ResourcePool<R> implements Pool<R> {
     return granted
   }
 }
+
+type Settle = (result: unknown) => unknown
 
 const NONE: AcquireOptions = {}

@@ -24,8 +24,8 @@ export class Supply<R> extends Voice<R> implements Orderer<R>, Ward<R> {
   suspended = false
   /** Loans are to be watched: who borrowed, and since when. */
   readonly watchesLoans: boolean
-  /** Called whenever something has come back or has gone, once the pool is not open any more. */
-  onProgress: (() => void) | undefined
+  /** Called after each change that more than one borrower sees. */
+  readonly watchers: Set<() => void> = new Set()
   /** What went wrong with destroying, since closing began. */
   readonly problems: unknown[] = []
   #balancing = false
@@ -65,7 +65,7 @@ export class Supply<R> extends Voice<R> implements Orderer<R>, Ward<R> {
       if (this.phase !== 'closed') this.#balanceOnce()
     }
     this.#balancing = false
-    if (this.phase !== 'open') this.onProgress?.()
+    if (this.watchers.size > 0) for (const look of [...this.watchers]) look()
   }
 
   #balanceOnce(): void {
@@ -91,8 +91,7 @@ export class Supply<R> extends Voice<R> implements Orderer<R>, Ward<R> {
 
   /** A loan has ended well. */
   giveBack(member: Member<R>): void {
-    const { inventory } = this
-    if (member.place !== inventory.lent) return
+    if (member.place !== this.inventory.lent) return
     const now = this.pulse.now()
     if (now >= member.expiresAt) this.#retire(member)
     else if (this.settings.reset !== undefined) this.#look(member, 'reset')
@@ -142,7 +141,12 @@ export class Supply<R> extends Voice<R> implements Orderer<R>, Ward<R> {
       this.balance()
     }
     if (destroy === undefined) done({ ok: true, value: undefined })
-    else bounded({ clock, limit, pool, what: 'destroy' }, () => destroy(resource), done)
+    else
+      bounded(
+        { clock, limit, pool, what: 'destroy' },
+        (context) => destroy(resource, context),
+        done,
+      )
   }
 
   /** Takes an idle resource out to be kept alive. */
@@ -164,14 +168,10 @@ export class Supply<R> extends Voice<R> implements Orderer<R>, Ward<R> {
   arrived(member: Member<R>, resource: R): void {
     const { settings, inventory } = this
     const now = settings.clock.now()
-    this.maker.succeed()
+    this.maker.succeed(member)
     this.counts.created++
     member.resource = resource
-    member.usedAt = now
-    // Spread, so that resources made together do not end together (HikariCP draws the same 2.5 %).
-    if (member.verdict === undefined) {
-      member.expiresAt = now + settings.maxLifetime * (1 - 0.025 * settings.random())
-    }
+    member.begin(now, settings)
     if (this.phase === 'closed') member.condemn(CLOSED)
     this.#followUse(member)
     this.tell({ change: 'created' })
@@ -264,13 +264,14 @@ export class Supply<R> extends Voice<R> implements Orderer<R>, Ward<R> {
     const { clock, hookTimeout: limit, name: pool } = settings
     if (look === 'validate') inventory.check(member)
     else inventory.tend(member)
-    const { place } = member
+    const began = clock.now()
     const hook = (context: HookContext): unknown => settings[look]?.(member.resource as R, context)
     bounded({ clock, limit, pool, what: look }, hook, (ended) => {
-      if (member.place !== place) return
+      if (!ended.ok && ended.late) this.keeper.suspect(began)
       if (!ended.ok) this.destroy(member, `${look} failed`, ended.error)
       else if (ended.value === false && look !== 'reset') this.destroy(member, `${look} said no`)
       else this.#settleLook(member, look)
+      if (this.keeper.overdue) this.keeper.watch(began)
       this.balance()
     })
   }

@@ -4,9 +4,9 @@ import {
   PoolClosedError,
   type PoolFacts,
   PoolFullError,
-  stackless,
 } from '../../core/errors.ts'
 import { Emitter, type PoolChanged } from '../../core/events.ts'
+import { stackless } from '../../core/stackless.ts'
 import { Inventory } from './inventory.ts'
 import type { Settings } from './options.ts'
 
