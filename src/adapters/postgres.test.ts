@@ -94,8 +94,30 @@ describe('postgresPool', () => {
     held.open()
   })
 
+  it('ends a client that does not connect in time, by its socket if it has one', async () => {
+    const cut: string[] = []
+    class Deaf extends FakeClient {
+      override connect(): Promise<void> {
+        return new Promise(() => {})
+      }
+    }
+    class Plugged extends Deaf {
+      readonly connection = { stream: { destroy: () => cut.push('socket') } }
+    }
+    const reach = (client: () => FakeClient): Promise<unknown> =>
+      rejection(postgresPool({ client, createTimeout: 10 }).use((one) => one))
+    FakeClient.log = []
+    FakeClient.next = 0
+
+    expect(await reach(() => new Deaf())).toMatchObject({ code: 'ERR_TIMEOUT' })
+    expect(await reach(() => new Plugged())).toMatchObject({ code: 'ERR_TIMEOUT' })
+
+    expect([FakeClient.log, cut]).toEqual([['1 end'], ['socket']])
+  })
+
   it('needs a function that makes clients', () => {
     expect(() => postgresPool({ client: 'url' as never })).toThrow(/client must be a function/)
+    expect(() => postgresPool(undefined as never)).toThrow(/client must be a function/)
   })
 })
 
@@ -108,11 +130,37 @@ describe('what PostgreSQL says', () => {
     ['40001', false, true],
     ['40P01', false, true],
     ['53300', false, true],
+    ['25P04', true, true],
+    ['57P04', true, false],
     ['57014', false, false],
     ['23505', false, false],
     ['42601', false, false],
   ])('%s: connection lost %s, transient %s', (code, lost, transient) => {
     const error = Object.assign(new Error(code), { code })
+
+    expect([isConnectionLost(error), isTransientPostgresError(error)]).toEqual([lost, transient])
+  })
+
+  it.each([
+    ['FATAL', '28P01', true, false],
+    ['PANIC', 'XX000', true, false],
+    ['ERROR', '28P01', false, false],
+  ])('%s %s: connection lost %s, transient %s', (severity, code, lost, transient) => {
+    const error = Object.assign(new Error('refused'), { severity, code })
+
+    expect([isConnectionLost(error), isTransientPostgresError(error)]).toEqual([lost, transient])
+  })
+
+  it.each([
+    ['Connection terminated unexpectedly', true, true],
+    ['Connection terminated', true, true],
+    ['timeout expired', true, true],
+    ['Client has encountered a connection error and is not queryable', true, true],
+    ['Client was closed and is not queryable', true, false],
+    ['Query read timeout', true, false],
+    ['Query was read', false, false],
+  ])('what pg says without a code, %s: lost %s, transient %s', (message, lost, transient) => {
+    const error = new Error(message)
 
     expect([isConnectionLost(error), isTransientPostgresError(error)]).toEqual([lost, transient])
   })

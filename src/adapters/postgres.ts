@@ -13,7 +13,18 @@ export interface PostgresClient {
   connect(): Promise<unknown>
   query(text: string): Promise<unknown>
   end(): Promise<unknown>
-  on(event: 'error' | 'end', listener: (error?: Error) => void): unknown
+  on(event: 'error' | 'end' | 'drain', listener: (error?: Error) => void): unknown
+  /** Its socket, to be cut when the server does not answer a goodbye. */
+  readonly connection?: { readonly stream?: { readonly writable?: boolean; destroy(): unknown } }
+  /** What the server calls it. */
+  readonly processID?: number | null
+  /** False while a statement runs. */
+  readonly readyForQuery?: boolean
+  /** `'I'` outside of transactions, as the server said with its last answer. */
+  getTransactionStatus?(): string | null
+  /** Whether its socket keeps the process alive. */
+  ref?(): void
+  unref?(): void
 }
 
 /** Options of {@link postgresPool}: those of a pool, with the hooks filled in. */
@@ -26,12 +37,14 @@ export interface PostgresPoolOptions<C extends PostgresClient>
 /**
  * Keeps connections to PostgreSQL, each a client of your own `pg`.
  *
- * A connection that was idle is asked `select 1` before it is lent, and rolled back when it comes back, so
- * that no transaction is left open. A statement that fails leaves it in the pool; an error of the
+ * A connection that was idle is asked `select 1` before it is lent. A transaction that is left open is
+ * rolled back when it comes back; where none is, that costs nothing. A statement that fails leaves it in the pool; an error of the
  * connection or of the server's shutdown does not. When the caller of `use` aborts, its statement is
  * cancelled through a second connection. Every other option is that of `createPool`, and wins.
  *
  * **Use it** instead of `pg.Pool`, and pass `use(fn, { signal, deadline })` what a pipeline hands you.
+ *
+ * An idle connection keeps no process alive.
  *
  * **Watch out:** session settings (`set`, `listen`, advisory locks) survive a rollback. A `reset` of
  * your own, such as `discard all`, costs more and forgets them.
@@ -49,7 +62,7 @@ export interface PostgresPoolOptions<C extends PostgresClient>
  * ```
  */
 export function postgresPool<C extends PostgresClient>(options: PostgresPoolOptions<C>): Pool<C> {
-  const { client: makeClient, ...rest } = options
+  const { client: makeClient, ...rest } = Object(options) as PostgresPoolOptions<C>
   if (typeof makeClient !== 'function') {
     throw new TypeError(`postgresPool: client must be a function, but was ${typeof makeClient}`)
   }
@@ -59,16 +72,23 @@ export function postgresPool<C extends PostgresClient>(options: PostgresPoolOpti
       const client = makeClient()
       client.on('error', broken)
       client.on('end', () => broken())
-      const give = (): void => void client.end().catch(nothing)
-      signal.addEventListener('abort', give, { once: true })
+      signal.addEventListener('abort', () => cut(client), { once: true })
       await client.connect()
-      signal.removeEventListener('abort', give)
+      letProcessEnd(client)
       return client
     },
-    destroy: (client) => client.end(),
+    destroy: async (client, { signal }) => {
+      signal.addEventListener('abort', () => cut(client), { once: true })
+      client.ref?.()
+      // The server does not notice that nobody listens any more until the statement has ended.
+      if (client.readyForQuery === false) {
+        await cancelStatement(client, makeClient(), signal).catch(nothing)
+      }
+      await client.end()
+    },
     validate: (client) => client.query('select 1'),
-    reset: (client) => client.query('rollback'),
-    cancel: (client) => cancelStatement(client, makeClient()),
+    reset: (client) => (isClean(client) ? undefined : client.query('rollback')),
+    cancel: (client, _reason, { signal }) => cancelStatement(client, makeClient(), signal),
     isBroken: isConnectionLost,
     ...rest,
   })
@@ -76,34 +96,74 @@ export function postgresPool<C extends PostgresClient>(options: PostgresPoolOpti
 
 /** Whether the error says that the connection is of no use any more. A refused statement does not. */
 export function isConnectionLost(error: unknown): boolean {
-  const code = codeOf(error)
-  return code !== undefined && (LOST.test(code) || NETWORK.test(code))
+  const { code, severity, message } = read(error)
+  return FATAL.test(severity) || LOST.test(code) || NETWORK.test(code) || GONE.test(message)
 }
 
 /** Whether the same work may succeed the next time: lost connections, deadlocks, conflicts, overload. */
 export function isTransientPostgresError(error: unknown): boolean {
-  const code = codeOf(error)
-  return code !== undefined && (isConnectionLost(error) || TRANSIENT.test(code))
+  const { code, message } = read(error)
+  if (code === '') return TERMINATED.test(message)
+  return (LOST.test(code) && code !== DATABASE_DROPPED) || NETWORK.test(code) || BUSY.test(code)
 }
 
-/** SQLSTATE classes of PostgreSQL's appendix A: connection exception, operator intervention, idle limits. */
-const LOST = /^(?:08...|57P0[1-5]|25P03)$/
+/** What the server says before it hangs up. */
+const FATAL = /^(?:FATAL|PANIC)$/
+/** SQLSTATE classes of PostgreSQL's appendix A: connection exception, operator intervention, time limits. */
+const LOST = /^(?:08...|57P0[1-5]|25P0[34])$/
+const DATABASE_DROPPED = '57P04'
 /** Conflicts, deadlocks, locks that are not available, too few resources. */
-const TRANSIENT = /^(?:40001|40P01|55P03|53...)$/
+const BUSY = /^(?:40001|40P01|55P03|53...)$/
 const NETWORK =
   /^(?:ECONN(?:RESET|REFUSED|ABORTED)|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|E(?:HOST|NET)UNREACH)$/
+/** `pg` gives these no code. After a read timeout the answer may still come, and would be somebody else's. */
+const TERMINATED =
+  /^Connection terminated|^Client has encountered a connection error|^timeout expired$/
+const GONE = new RegExp(`${TERMINATED.source}|^Client was closed|^Query read timeout$`)
 
-function codeOf(error: unknown): string | undefined {
-  if (typeof error !== 'object' || error === null) return undefined
-  const { code } = error as { code?: unknown }
-  return typeof code === 'string' ? code : undefined
+function read(error: unknown): { code: string; severity: string; message: string } {
+  const { code, severity, message } = Object(error) as Record<string, unknown>
+  const text = (value: unknown): string => (typeof value === 'string' ? value : '')
+  return { code: text(code), severity: text(severity), message: text(message) }
+}
+
+/** The server says with each answer whether a transaction is open: where none is, nothing has to be asked. */
+function isClean(client: PostgresClient): boolean {
+  return client.readyForQuery === true && client.getTransactionStatus?.() === 'I'
+}
+
+/** An idle connection keeps no process alive; whoever waits for a statement does. */
+function letProcessEnd(client: PostgresClient): void {
+  const { ref, unref, query } = client
+  if (ref === undefined || unref === undefined) return
+  Object.assign(client, {
+    query(...args: [string]) {
+      ref.call(client)
+      return query.apply(client, args)
+    },
+  })
+  client.on('drain', () => unref.call(client))
+  unref.call(client)
+}
+
+/** A goodbye needs somebody who listens. The socket goes without. */
+function cut(client: PostgresClient): void {
+  const stream = client.connection?.stream
+  if (stream === undefined) client.end().catch(nothing)
+  else stream.destroy()
 }
 
 /** As `psql` does on Ctrl-C, through a connection of its own: the one in question is busy. */
-async function cancelStatement<C extends PostgresClient>(client: C, helper: C): Promise<void> {
-  const { processID } = client as { processID?: unknown }
-  if (typeof processID !== 'number') return
+async function cancelStatement<C extends PostgresClient>(
+  client: C,
+  helper: C,
+  signal: AbortSignal,
+): Promise<void> {
+  const { processID, connection } = client
+  // What the server has ended may be somebody else's number by now.
+  if (typeof processID !== 'number' || connection?.stream?.writable === false) return
   helper.on('error', nothing)
+  signal.addEventListener('abort', () => cut(helper), { once: true })
   try {
     await helper.connect()
     await helper.query(`select pg_cancel_backend(${processID})`)
