@@ -1,4 +1,4 @@
-/** The caller gets what the function gave: the same value, the same thrown thing, once. */
+/** The caller gets what the function gave: the same value, the same thrown thing, once (failures RT16, TO6). */
 
 import { virtualClock } from 'holdfast/testing'
 import { describe, expect, it } from 'vitest'

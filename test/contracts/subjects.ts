@@ -1,25 +1,37 @@
 /** What the contract is proven for: each policy alone, and the ways to put them together. */
 import {
+  adaptiveConcurrency,
+  adaptiveThrottle,
   bulkhead,
   type Clock,
   circuitBreaker,
+  coalesce,
   type Detailed,
   type ExecuteOptions,
   fallback,
   type HoldfastEvent,
+  hedge,
   keyed,
   type Listener,
   type Operation,
   type Policy,
   type PolicyLike,
   pipeline,
+  rateLimiter,
   retry,
   type Stats,
+  staleCache,
   timeout,
 } from 'holdfast'
 
 /** A policy under test that is told the time by `clock`, lets failures pass and has a few retries at most. */
 export type Make = (clock: Clock) => Policy
+
+/** Every call is a call of its own. */
+const distinct = (): (() => string) => {
+  let calls = 0
+  return () => `call ${++calls}`
+}
 
 /** No alternative is ever tried: what went wrong has to come out as it was. */
 const passOn = (clock: Clock): Policy<string> =>
@@ -57,6 +69,28 @@ export const policies: Subjects = [
   ['bulkhead', (clock) => bulkhead({ maxConcurrent: 200, clock })],
   ['bulkhead with a line', (clock) => bulkhead({ maxConcurrent: 1, maxQueue: 200, clock })],
   ['fallback', (clock) => passOn(clock) as Policy],
+  ['coalesce', (clock) => coalesce({ key: distinct(), clock })],
+  [
+    'staleCache',
+    (clock) => staleCache({ key: distinct(), staleFor: 60_000, softTimeout: 1_000, clock }),
+  ],
+  [
+    'staleCache over a store',
+    (clock) => {
+      const store = new Map<string, unknown>()
+      return staleCache({ name: 'stored', key: distinct(), staleFor: 60_000, store, clock })
+    },
+  ],
+  ['coalesce of calls without a key', (clock) => coalesce({ key: () => undefined, clock })],
+  ['hedge', (clock) => hedge({ delay: 20_000, clock })],
+  ['hedge by percentile', (clock) => hedge({ percentile: 0.9, shouldHedge: () => false, clock })],
+  ['adaptiveThrottle', (clock) => adaptiveThrottle({ minimumCalls: 1_000_000, clock })],
+  ['adaptiveConcurrency', (clock) => adaptiveConcurrency({ initialLimit: 200, clock })],
+  ['rateLimiter', (clock) => rateLimiter({ limit: 2_000, clock })],
+  [
+    'a rateLimiter with a sliding window and a line',
+    (clock) => rateLimiter({ limit: 2_000, algorithm: 'sliding-window', maxQueue: 200, clock }),
+  ],
 ]
 
 export const pipelines: Subjects = [
@@ -70,6 +104,27 @@ export const pipelines: Subjects = [
     (clock) => named(clock, ownPolicy, strangePolicy),
   ],
   ['a policy by key', byKey],
+  [
+    'a pipeline around a staleCache',
+    (clock) => {
+      const [outer, again, ...inner] = fivePolicies(clock)
+      const cache = staleCache({ key: distinct(), staleFor: 60_000, freshFor: 30_000, clock })
+      return named(clock, outer as PolicyLike, again as PolicyLike, cache, ...inner)
+    },
+  ],
+  [
+    'a pipeline around a coalesce',
+    (clock) => {
+      const [outer, again, ...inner] = fivePolicies(clock)
+      return named(
+        clock,
+        outer as PolicyLike,
+        again as PolicyLike,
+        coalesce({ key: distinct(), clock }),
+        ...inner,
+      )
+    },
+  ],
 ]
 
 function nestedPipeline(clock: Clock): Policy {

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 
-const file = fileURLToPath(new URL('../../examples/shop/service.js', import.meta.url))
+const file = fileURLToPath(new URL('../../examples/shop/services/service.js', import.meta.url))
 
 let child: ChildProcess
 let service: string
@@ -51,6 +51,32 @@ describe('a service', () => {
     expect(performance.now() - start).toBeGreaterThan(290)
   })
 
+  it('works for nobody who has given up: it stops, leaves the work undone, and counts it', async () => {
+    const key = nextKey()
+    const before = await stats()
+    await tell({ mode: 'slow', delay: 600_000 })
+
+    const { status } = await charge(key, null, { 'x-deadline-ms': '50' })
+
+    const after = await stats()
+    expect(status).toBe(504)
+    expect(after.cancelled['tests']).toBe((before.cancelled['tests'] ?? 0) + 1)
+    expect((await effects()).charged[key]).toBeUndefined()
+  })
+
+  it('does not even begin it when the time is up already', async () => {
+    const before = await stats()
+    // At most a share of all calls is refused: headers may be wrong.
+    for (let calls = 0; calls < 10; calls++) await charge()
+
+    const { status } = await charge(nextKey(), null, { 'x-deadline-ms': '0' })
+
+    const after = await stats()
+    expect(status).toBe(503)
+    expect(after.refused).toBe(before.refused + 1)
+    expect(after.reached['tests']).toBe((before.reached['tests'] ?? 0) + 10)
+  })
+
   it('hangs, and does not remember those calls when it is well again', async () => {
     const before = await reached('tests')
     const caller = new AbortController()
@@ -73,14 +99,11 @@ describe('a service', () => {
     await tell({ mode: 'ok' })
 
     const { status } = await charge(key)
-    const { charged, repeats } = (await (await fetch(`${control}/effects`)).json()) as {
-      charged: string[]
-      repeats: number
-    }
+    const { charged, repeats } = await effects()
 
     expect(cause).toMatch(/ECONNRESET|UND_ERR_SOCKET/)
     expect(status).toBe(201)
-    expect(charged.filter((each) => each === key)).toEqual([key])
+    expect(charged[key]).toBe(1)
     expect(repeats).toBe(1)
   })
 
@@ -124,8 +147,9 @@ async function tell(fault: Record<string, unknown>): Promise<void> {
 async function charge(
   key: string = nextKey(),
   signal: AbortSignal | null = null,
+  more: Readonly<Record<string, string>> = {},
 ): Promise<Response> {
-  const headers = { 'idempotency-key': key, 'x-shop': 'tests' }
+  const headers = { 'idempotency-key': key, 'x-shop': 'tests', ...more }
   const response = await fetch(`${service}/charges`, {
     method: 'POST',
     headers,
@@ -142,10 +166,26 @@ function nextKey(): string {
 }
 
 async function reached(shop: string): Promise<number> {
-  const stats = (await (await fetch(`${control}/stats`)).json()) as {
-    reached: Record<string, number>
-  }
-  return stats.reached[shop] ?? 0
+  return (await stats()).reached[shop] ?? 0
+}
+
+interface Stats {
+  readonly reached: Readonly<Record<string, number>>
+  readonly cancelled: Readonly<Record<string, number>>
+  readonly refused: number
+}
+
+async function stats(): Promise<Stats> {
+  return (await fetch(`${control}/stats`)).json() as Promise<Stats>
+}
+
+interface Effects {
+  readonly charged: Readonly<Record<string, number>>
+  readonly repeats: number
+}
+
+async function effects(): Promise<Effects> {
+  return (await fetch(`${control}/effects`)).json() as Promise<Effects>
 }
 
 function causeOf(error: Error): string {

@@ -51,6 +51,25 @@ describe('LC1 an idle policy keeps the process alive', () => {
     )
   })
 
+  it('ends with values in a cache, a refresh that hangs and a store that never answers', async () => {
+    await expectQuickEnd(
+      `
+      const { staleCache, coalesce } = holdfast
+      const hour = 3_600_000
+      const cache = staleCache({ key: () => 'all', staleFor: hour, softTimeout: 20, refreshPause: hour })
+      tell(await cache.execute(async () => 'fine'))
+      tell(await cache.execute(hang))
+      const store = { get: hang, set: hang, delete: hang }
+      const stored = staleCache({ name: 'n', key: () => 'all', staleFor: hour, store, storeTimeout: 20 })
+      tell(await stored.execute(async () => 'from the function'))
+      const left = new AbortController()
+      const shared = coalesce({ key: () => 'all' }).execute(hang, { signal: left.signal })
+      left.abort('enough')
+      await shared.catch(tell)`,
+      'fine\nfine\nfrom the function\nenough',
+    )
+  })
+
   it('ends right after a success under a limit of an hour, and after 10,000 of them', async () => {
     await expectQuickEnd(`
       const limit = holdfast.timeout(3_600_000)

@@ -1,11 +1,9 @@
-/**
- * The pool over a real PostgreSQL. Where the server is: `DATABASE_URL`, for instance
- * `postgres://postgres@127.0.0.1:5432/test`. Without one these tests are skipped, and say so.
- */
+/** The pool over a real PostgreSQL: that of `DATABASE_URL`, or one that these tests start. */
 import { createRequire } from 'node:module'
 import { isConnectionLost, type PostgresClient, postgresPool } from 'holdfast/postgres'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { rejection, times } from '../support/calls.ts'
+import { anyPostgres } from '../support/postgres-server.ts'
 
 interface Client extends PostgresClient {
   readonly processID: number
@@ -13,10 +11,17 @@ interface Client extends PostgresClient {
 }
 
 const { Client } = createRequire(import.meta.url)('pg') as { Client: new (url: string) => Client }
-const url = process.env['DATABASE_URL'] ?? ''
-if (url === '') console.warn('DATABASE_URL is not set: the tests against PostgreSQL are skipped')
 
-describe.skipIf(url === '')('a pool of PostgreSQL connections', () => {
+describe('a pool of PostgreSQL connections', () => {
+  let url = ''
+  let stop: () => Promise<void>
+  beforeAll(async () => {
+    const server = await anyPostgres()
+    url = server.url
+    stop = () => server.stop()
+  })
+  afterAll(() => stop())
+
   const closing: (() => Promise<unknown>)[] = []
   afterEach(async () => {
     for (const close of closing.splice(0)) await close()
@@ -60,6 +65,25 @@ describe.skipIf(url === '')('a pool of PostgreSQL connections', () => {
 
     expect(found.rows).toEqual([{ found: null }])
     expect(pool.stats().created).toBe(1)
+  })
+
+  it('asks nothing of a connection that comes back clean, also when the work was not awaited', async () => {
+    const { pool } = database(1)
+    const asked: string[] = []
+    await pool.use((client) => {
+      const query = client.query.bind(client)
+      client.query = (text: string) => {
+        asked.push(text)
+        return query(text)
+      }
+      return client.query('select 1')
+    })
+    expect(asked).toEqual(['select 1'])
+
+    await pool.use((client) => void client.query('begin'))
+    await pool.use((client) => client.query('select 2'))
+
+    expect(asked).toEqual(['select 1', 'begin', 'rollback', 'select 2'])
   })
 
   it('keeps a connection whose statement was refused', async () => {
@@ -109,6 +133,7 @@ describe.skipIf(url === '')('a pool of PostgreSQL connections', () => {
       times(10, () => pool.use(async (client) => (await client.query('select 1 as n')).rows)),
     )
     expect(rows).toEqual(times(10, () => [{ n: 1 }]))
+    await expect.poll(() => pool.stats().creating).toBe(0)
     await asAdministrator(
       `select pg_terminate_backend(pid) from pg_stat_activity where application_name = '${name}'`,
     )

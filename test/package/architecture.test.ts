@@ -83,6 +83,12 @@ describe('architecture', () => {
         /imports no Node module/,
       ],
       ['a package', { 'src/adapters/a.ts': `import type { R } from 'redis'` }, /no dependencies/],
+      ['a computed import', { 'src/adapters/a.ts': 'await import(name)' }, /no dependencies/],
+      [
+        'a package where computed imports are allowed',
+        { 'src/adapters/threads/worker.ts': `await import(name); import 'piscina'` },
+        /'piscina': .*no dependencies/,
+      ],
       ['Date', { 'src/policies/a.ts': 'const t = Date.now()' }, /names Date/],
       ['Date as a type', { 'src/policies/a.ts': 'let t: Date' }, /names Date/],
       ['performance', { 'src/core/a.ts': 'performance.now()' }, /names performance/],

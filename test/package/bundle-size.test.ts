@@ -9,12 +9,12 @@ import { sources } from '../support/repository.ts'
 /**
  * One policy with what runs it: two thirds of this are the engine, the statistics, the errors, the
  * option checks and the clock, which every policy shares and which are paid for once. The largest is the
- * circuit breaker, which brings both sliding windows along.
+ * circuit breaker, which brings both sliding windows along, and the stale cache with its memory.
  */
-const policyCeiling = 16_000
+const policyCeiling = 18_000
 
 /** Everything behind the front door. */
-const rootCeiling = 40_000
+const rootCeiling = 64_000
 
 describe('bundle size', () => {
   const policies = publicNames(sources(), 'src/index.ts').filter(

@@ -93,7 +93,7 @@ interface Pattern {
 }
 
 /**
- * A pattern is a file of src/policies, or a folder when one file was not enough. `retry-budget.ts`
+ * A pattern is a file of src/policies, or a folder when one file was not enough. `retry-rules.ts`
  * beside `retry.ts` is a part of retry: it needs a test of its own, but no page.
  */
 function patterns(): Pattern[] {

@@ -32,7 +32,9 @@ describe('the options tables', () => {
 })
 
 describe('the lists of words', () => {
-  const events = readText('src/core/events.ts')
+  const events = ['events', 'event-base', 'load-events']
+    .map((file) => readText(`src/core/${file}.ts`))
+    .join('\n')
   const check = readText('src/pipeline/check.ts')
 
   it.each([
@@ -53,7 +55,8 @@ describe('the lists of words', () => {
   })
 
   it('name every error code', () => {
-    const codes = wordsIn(readText('src/core/errors.ts'), /'(ERR_\w+)'/g)
+    const texts = [...sources()].filter(([file]) => /^src\/core\/.*errors\.ts$/.test(file))
+    const codes = texts.flatMap(([, text]) => wordsIn(text, /'(ERR_\w+)'/g))
     const missing = codes.filter((code) => !readText('docs/errors.md').includes(code))
 
     expect(codes.length).toBeGreaterThan(1)

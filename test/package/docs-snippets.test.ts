@@ -21,7 +21,12 @@ const known = new Map(
   [
     ['holdfast', 'src/index.ts'] as const,
     ['holdfast/postgres', 'src/adapters/postgres.ts'] as const,
+    ['holdfast/stores', 'src/adapters/stores.ts'] as const,
     ['holdfast/testing', 'src/testing/index.ts'] as const,
+    ['holdfast/bullmq', 'src/adapters/bullmq/bullmq.ts'] as const,
+    ['holdfast/node', 'src/adapters/node/index.ts'] as const,
+    ['holdfast/server', 'src/adapters/server/index.ts'] as const,
+    ['holdfast/threads', 'src/adapters/threads/index.ts'] as const,
   ].flatMap(([door, source]) =>
     publicNames(sources(), source).map(({ name, kinds }) => {
       const isType = kinds.every((kind) => kind === 'interface' || kind === 'type')
@@ -84,11 +89,7 @@ describe('documentation', () => {
       isolatedDeclarations: false,
       noUnusedLocals: false,
       noUnusedParameters: false,
-      paths: {
-        holdfast: [join(root, 'src/index.ts')],
-        'holdfast/postgres': [join(root, 'src/adapters/postgres.ts')],
-        'holdfast/testing': [join(root, 'src/testing/index.ts')],
-      },
+      paths: doors(),
     })
 
     const problems = found.map(({ file, line, message }) => {
@@ -111,3 +112,17 @@ describe('documentation', () => {
     },
   )
 })
+
+/** Every door of the package by the name that users write, and the source behind it. */
+function doors(): Record<string, string[]> {
+  const { exports } = JSON.parse(readText('package.json')) as {
+    exports: Record<string, { default?: string } | string>
+  }
+  return Object.fromEntries(
+    Object.entries(exports).flatMap(([door, target]) => {
+      if (typeof target === 'string' || target.default === undefined) return []
+      const source = target.default.replace('./dist/', 'src/').replace(/\.js$/, '.ts')
+      return [[door.replace('.', 'holdfast'), [join(root, source)]]]
+    }),
+  )
+}

@@ -124,5 +124,5 @@ describe('a batcher', () => {
         if (typeof options.cache === 'object') same(cached <= options.cache.maxSize, true)
       }),
     )
-  }, 60_000)
+  }, 300_000)
 })

@@ -312,7 +312,7 @@ describe('a bulkhead', () => {
         await run.ends()
       }),
     )
-  }, 60_000)
+  }, 300_000)
 
   it('keeps its promises when grants, ends and aborts meet in one turn', async () => {
     const room = fc.record({
@@ -400,5 +400,5 @@ describe('a bulkhead', () => {
         same(running.length, chosen.maxConcurrent)
       }),
     )
-  }, 60_000)
+  }, 300_000)
 })

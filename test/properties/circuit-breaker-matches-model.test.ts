@@ -458,5 +458,5 @@ describe('a circuit breaker', () => {
         await run.recovers()
       }),
     )
-  }, 60_000)
+  }, 300_000)
 })

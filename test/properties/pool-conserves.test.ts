@@ -59,6 +59,7 @@ const hooks = fc.record({
   validate: fc.boolean(),
   reset: fc.boolean(),
   keepalive: fc.boolean(),
+  cancel: fc.boolean(),
   destroy: fc.boolean(),
   /** Hooks that answer at once, or when the history says so. */
   slow: fc.boolean(),
@@ -124,6 +125,7 @@ describe('a pool', () => {
           },
           ...(has.validate ? { validate: hook } : {}),
           ...(has.reset ? { reset: hook } : {}),
+          ...(has.cancel ? { cancel: hook } : {}),
           ...(has.keepalive ? { keepalive: hook, keepaliveInterval: 250 } : {}),
         }
         const pool = createPool(options)

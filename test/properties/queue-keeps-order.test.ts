@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type Ticket, WaitQueue } from '../../src/core/queue.ts'
 import { holds } from './seed.ts'
+import { same } from './turn.ts'
 
 /** The same queue as a list that is searched and sorted: slow, and plainly right. */
 class NaiveQueue {
@@ -51,13 +52,13 @@ describe('a WaitQueue', () => {
               break
             case 'shift':
               naive.remove(before[0])
-              expect(queue.shift()).toBe(before[0])
+              same(queue.shift(), before[0])
               break
             case 'remove': {
               // Any ticket ever given, so that most leave twice, or after they were served.
               const chosen = tickets.length === 0 ? 0 : choice % tickets.length
               const ticket = tickets[chosen] ?? { priority: 0 }
-              expect(queue.remove(ticket)).toBe(naive.remove(chosen))
+              same(queue.remove(ticket), naive.remove(chosen))
               break
             }
             case 'clear':
@@ -66,9 +67,9 @@ describe('a WaitQueue', () => {
           }
 
           const after = naive.values
-          expect(queue.size).toBe(after.length)
-          expect(queue.peek()).toBe(after[0])
-          expect([...queue]).toEqual(after)
+          same(queue.size, after.length)
+          same(queue.peek(), after[0])
+          same([...queue].join(), after.join())
         }
       }),
     )

@@ -193,7 +193,7 @@ describe('a retry', () => {
         expect(await seen(chosen, [one], budget)).toEqual([expected(chosen, one, budget)])
       }),
     )
-  }, 60_000)
+  }, 300_000)
 
   it('shares nothing between calls under way', async () => {
     const public_ = (log: Log): Log =>
@@ -210,5 +210,5 @@ describe('a retry', () => {
         },
       ),
     )
-  }, 60_000)
+  }, 300_000)
 })

@@ -1,5 +1,5 @@
 /**
- * Checks properties over random histories, new ones in each run of the tests.
+ * Checks properties over random histories: new ones in each run of the tests, in `.ci/run` always the same.
  * When one fails, the message says by which `SEED` the same histories come again:
  * `SEED=123 npx vitest run test/properties/queue-keeps-order.test.ts`
  */

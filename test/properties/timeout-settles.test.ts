@@ -226,5 +226,5 @@ describe('a stack of timeouts', () => {
         await run.ends()
       }),
     )
-  }, 60_000)
+  }, 300_000)
 })

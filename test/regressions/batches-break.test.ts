@@ -31,6 +31,7 @@ describe('BA2 the batch function breaks its contract', () => {
       },
     ],
     ['rejects', () => Promise.reject(new TypeError('broken'))],
+    ['gives promises, which reject', () => times(2, async () => Promise.reject(new Error('k')))],
   ]
   it.each(breaches)(
     'when it %s: a clear error for all its keys, and the next batch works',

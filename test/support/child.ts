@@ -13,10 +13,11 @@ export interface Bundle {
   remove(): Promise<void>
 }
 
-export async function bundle(): Promise<Bundle> {
+/** `source`: another door than the front one. */
+export async function bundle(source = 'src/index.ts'): Promise<Bundle> {
   const folder = await mkdtemp(join(tmpdir(), 'holdfast-child-'))
   const outfile = join(folder, 'holdfast.mjs')
-  const entry = join(root, 'src/index.ts')
+  const entry = join(root, source)
   await build({ entryPoints: [entry], outfile, bundle: true, format: 'esm', target: 'es2022' })
   return {
     url: pathToFileURL(outfile).href,

@@ -20,6 +20,8 @@ export class Server {
   /** What is open now, as the other side sees it. */
   readonly open: Set<number> = new Set()
   made = 0
+  /** What it made last. */
+  latest: Thing | undefined
   calls = 0
   peak = 0
   readonly destroyed: number[] = []
@@ -37,6 +39,7 @@ export class Server {
     }
     if (this.down !== undefined) throw this.down
     const thing = { id: ++this.made, broken }
+    this.latest = thing
     this.open.add(thing.id)
     this.peak = Math.max(this.peak, this.open.size)
     return thing

@@ -1,0 +1,2 @@
+/** A module of tasks of the old kind. */
+module.exports = { triple: (n) => n * 3 }
