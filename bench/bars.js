@@ -4,12 +4,14 @@
  *
  * `of`: Holdfast takes at most so many times what that subject takes.
  * `fasterThan`: that subject takes at least so many times what Holdfast takes.
+ * `rateOf`: Holdfast does at least such a share of what that subject does in a second, by wall time.
  *
  * @typedef {object} Bar
  * @property {string} work `<suite>/<work>`
  * @property {string} [row] Holdfast's variant, where there is more than one.
  * @property {string} [of]
  * @property {string} [fasterThan]
+ * @property {string} [rateOf]
  * @property {number} [atMost]
  * @property {number} [atLeast]
  * @property {number} [bytes]
@@ -64,8 +66,18 @@ export const bars = [
   { work: 'pool/contended', of: 'bare (Promise.all)', atMost: 3.3 },
   { work: 'pool/contended', fasterThan: 'generic-pool', atLeast: 4 },
   { work: 'pool/contended', fasterThan: 'lightning-pool', atLeast: 4 },
+  { work: 'rate-limiter/free', fasterThan: 'bottleneck', atLeast: 500 },
+  { work: 'adaptive-throttle/accepting', of: 'bare', atMost: 3.5 },
   { work: 'memory/per-call', bytes: 800 },
   { work: 'http/requests', of: 'bare', atMost: 1.1 },
+  { work: 'fetch/fetch', rateOf: 'bare', atLeast: 0.95 },
+  {
+    work: 'fetch/clients',
+    row: 'around undici',
+    rateOf: 'bare (undici request)',
+    atLeast: 0.95,
+  },
+  { work: 'server/requests', rateOf: 'bare', atLeast: 0.95 },
   { work: 'concurrency/map', of: 'bare (one after the other)', atMost: 1.3 },
   { work: 'concurrency/map', fasterThan: 'p-map', atLeast: 9 },
   { work: 'concurrency/limiter', of: 'bare (one after the other)', atMost: 5 },
@@ -76,4 +88,24 @@ export const bars = [
   { work: 'batcher/load-many', fasterThan: 'dataloader', atLeast: 10 },
   { work: 'batcher/hit', of: 'bare (Promise.all, a call per key)', atMost: 1.1 },
   { work: 'batcher/hit', fasterThan: 'dataloader', atLeast: 2.7 },
+  { work: 'stale-cache/fresh', of: 'lru-cache (get, and one promise)', atMost: 2 },
+  { work: 'stale-cache/fresh', fasterThan: 'opossum (cache: true)', atLeast: 2 },
+  ...['plain', 'plain-10', 'tls', 'tls-10'].map((id) => ({
+    work: `headline-postgres/${id}`,
+    row: 'pool.use',
+    fasterThan: 'bare (a new connection each)',
+    atLeast: 10,
+  })),
+  {
+    work: 'headline-concurrency/requests',
+    row: '50 at a time',
+    fasterThan: 'bare (one after the other)',
+    atLeast: 10,
+  },
+  {
+    work: 'headline-batching/rows',
+    row: 'load: 1 round trip',
+    fasterThan: 'bare (a query for each key, one after the other: 200 round trips)',
+    atLeast: 10,
+  },
 ]

@@ -29,6 +29,13 @@ const both = (call, cache) => [
 
 const each = 'Promise.all(keys.map((key) => loader.load(key)))'
 
+/** Nothing but a map of promises, which is what a cache of them cannot do without. */
+const remembered = () => {
+  const known = new Map(keys.map((key) => [key, Promise.resolve(key)]))
+  const call = 'Promise.all(keys.map((key) => known.get(key)))'
+  return { subject: 'floor:map', variant: 'a Map of promises', call, scope: { keys, known } }
+}
+
 /** A loader per request, as dataloader is meant to be used. */
 const fresh = (/** @type {() => { load(key: number): Promise<number> }} */ make) => () => {
   const loader = make()
@@ -72,7 +79,7 @@ export const works = [
     title: 'load of 1,000 keys from the cache, per key',
     ops: () => many,
     expect: whole,
-    setup: () => [bare(), ...both(each, true)],
+    setup: () => [bare(), remembered(), ...both(each, true)],
   },
   {
     id: 'fresh',

@@ -4,6 +4,7 @@ import pLimit from 'p-limit'
 import * as cockatiel from './subjects/cockatiel.js'
 import { bare, floors } from './subjects/floors.js'
 import * as holdfast from './subjects/holdfast.js'
+import { LineFloor } from './subjects/line-floor.js'
 import * as opossum from './subjects/opossum.js'
 
 const maxConcurrent = 10
@@ -61,7 +62,8 @@ const queued = () => {
   const call = 'callers[k].runInAsyncScope(start)'
   /** @param {() => unknown} start */
   const scope = (start) => ({ callers, many, start })
-  const [first, second, third] = [fn(), fn(), fn()]
+  const [first, second, third, fourth] = [fn(), fn(), fn(), fn()]
+  const floor = new LineFloor(maxConcurrent)
   return [
     { subject: 'bare', variant: 'Promise.all', call, scope: scope(fn()), expect: right },
     {
@@ -71,6 +73,7 @@ const queued = () => {
       scope: { many, fn: fn() },
       expect: (/** @type {unknown[]} */ found) => found.length === many,
     },
+    { subject: 'floor:contract', call, scope: scope(() => floor.run(fourth)), expect: right },
     { subject: 'holdfast', call, scope: scope(() => ours.execute(first)), expect: right },
     { subject: 'p-limit', call, scope: scope(() => limit(second)), expect: right },
     {

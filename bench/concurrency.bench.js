@@ -1,7 +1,9 @@
 /** Ten thousand items, sixteen at a time: as a list, as a stream, and one by one. */
 import pLimit from 'p-limit'
 import pMap, { pMapIterable } from 'p-map'
+import PQueue from 'p-queue'
 import * as holdfast from './subjects/holdfast.js'
+import { LineFloor } from './subjects/line-floor.js'
 
 const concurrency = 16
 const many = 10_000
@@ -54,6 +56,12 @@ const map = () => [
     call: 'limit.map(items, fn)',
     scope: { limit: pLimit(concurrency), items, fn: fn() },
   },
+  {
+    subject: 'p-queue',
+    variant: 'addAll',
+    call: 'queue.addAll(Array.from(items, (item) => () => fn(item)))',
+    scope: { queue: new PQueue({ concurrency }), items, fn: fn() },
+  },
 ]
 
 /** @param {(items: number[], fn: unknown) => AsyncIterable<number>} iterate */
@@ -93,8 +101,19 @@ const stream = () => [
 const limiter = () => {
   const submit = 'all(Array.from(items, (item) => limit(() => fn(item))))'
   const all = (/** @type {Promise<unknown>[]} */ calls) => Promise.all(calls)
+  const floor = new LineFloor(concurrency)
   return [
     loop(),
+    {
+      subject: 'floor:contract',
+      call: submit,
+      scope: {
+        limit: (/** @type {() => Promise<unknown>} */ task) => floor.run(task),
+        all,
+        items,
+        fn: fn(),
+      },
+    },
     {
       subject: 'holdfast',
       call: submit,
@@ -104,6 +123,11 @@ const limiter = () => {
       subject: 'p-limit',
       call: submit,
       scope: { limit: pLimit(concurrency), all, items, fn: fn() },
+    },
+    {
+      subject: 'p-queue',
+      call: 'all(Array.from(items, (item) => queue.add(() => fn(item))))',
+      scope: { queue: new PQueue({ concurrency }), all, items, fn: fn() },
     },
   ]
 }

@@ -1,5 +1,6 @@
 /** Ten thousand calls in flight at once: whatever grows with them shows here. */
 import * as cockatiel from './subjects/cockatiel.js'
+import { ContractFloor } from './subjects/contract-floor.js'
 import * as holdfast from './subjects/holdfast.js'
 import * as opossum from './subjects/opossum.js'
 
@@ -60,6 +61,10 @@ const signalCall = 'policy.execute(fn, { signal })'
 /** @param {number} many */
 const calls = (many) => [
   bare(many),
+  caseOf({ subject: 'floor:contract', call: policyCall }, many, (fn) => ({
+    fn,
+    policy: new ContractFloor(many),
+  })),
   caseOf({ subject: 'holdfast', call: policyCall }, many, (fn) => ({
     fn,
     policy: holdfast.fivePolicies({ maxConcurrent: room, limit }),

@@ -1,5 +1,6 @@
 /** What one call in flight holds in memory, the promise of the function itself included. */
 import * as cockatiel from './subjects/cockatiel.js'
+import { ContractFloor } from './subjects/contract-floor.js'
 import * as holdfast from './subjects/holdfast.js'
 import * as opossum from './subjects/opossum.js'
 
@@ -63,6 +64,10 @@ export const works = [
       return [
         caseOf('bare', count, (fn) => ({ start: fn })),
         caseOf('floor:async layer', count, (fn) => ({ start: async () => await fn() })),
+        caseOf('floor:contract', count, (fn) => {
+          const stack = new ContractFloor(count)
+          return { start: () => stack.execute(fn) }
+        }),
         caseOf('holdfast', count, ours({})),
         caseOf('holdfast', count, ours({ limited: false }), 'no timeout'),
         caseOf(

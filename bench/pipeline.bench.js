@@ -1,6 +1,7 @@
 /** Five policies around an async no-op that succeeds: what protection costs when all is well. */
 import { setImmediate as turnOfTheLoop } from 'node:timers/promises'
 import * as cockatiel from './subjects/cockatiel.js'
+import { contractFloor } from './subjects/contract-floor.js'
 import { bare, floors } from './subjects/floors.js'
 import * as holdfast from './subjects/holdfast.js'
 import * as opossum from './subjects/opossum.js'
@@ -44,6 +45,7 @@ const holdfastCase = (shape) => ({
 const everyone = () => [
   bare(),
   ...floors(),
+  contractFloor(),
   holdfastCase(),
   cockatielCase('default wrap'),
   cockatielCase('aggressive, abortOnReturn: false'),

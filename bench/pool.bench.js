@@ -5,6 +5,7 @@ import { Pool as LightningPool } from 'lightning-pool'
 import { Pool as Tarn } from 'tarn'
 import { floors } from './subjects/floors.js'
 import * as holdfast from './subjects/holdfast.js'
+import { LineFloor } from './subjects/line-floor.js'
 
 const size = 10
 const many = 100
@@ -144,7 +145,8 @@ const contended = () => {
   const call = 'callers[k].runInAsyncScope(start)'
   /** @param {() => unknown} start */
   const scope = (start) => ({ callers, many, start })
-  const [first, second, third, fourth] = [fn(), fn(), fn(), fn()]
+  const [first, second, third, fourth, fifth] = [fn(), fn(), fn(), fn(), fn()]
+  const floor = new LineFloor(size)
   return [
     { subject: 'bare', variant: 'Promise.all', call, scope: scope(fn()), expect: right },
     {
@@ -154,6 +156,7 @@ const contended = () => {
       scope: { many, fn: fn() },
       expect: all,
     },
+    { subject: 'floor:contract', call, scope: scope(() => floor.run(fifth)), expect: right },
     { subject: 'holdfast', call, scope: scope(() => ours.use(first)), expect: right },
     { subject: 'generic-pool', call, scope: scope(() => generic.use(second)), expect: all },
     { subject: 'lightning-pool', call, scope: scope(() => lightning(third)), expect: all },

@@ -3,6 +3,7 @@ import pTimeout from 'p-timeout'
 import * as cockatiel from './subjects/cockatiel.js'
 import { bare, floors } from './subjects/floors.js'
 import * as holdfast from './subjects/holdfast.js'
+import { limitFloor } from './subjects/limit-floor.js'
 import * as opossum from './subjects/opossum.js'
 
 const milliseconds = 2_000
@@ -48,6 +49,7 @@ export const works = [
       return [
         bare(),
         ...floors(),
+        limitFloor(),
         {
           subject: 'floor:setTimeout',
           variant: 'new Promise and setTimeout',

@@ -19,7 +19,7 @@ export async function allocated(work, plan) {
   const found = []
   for (const subject of cases) {
     const each = runner(work, subject, plan)
-    await guard(work, each)
+    await guard(work, each, plan)
     found.push(await allocatedBy(each, plan))
   }
   for (const subject of cases) subject.close?.()
@@ -33,7 +33,7 @@ export async function allocated(work, plan) {
  */
 async function allocatedBy(each, plan) {
   const until = performance.now() + plan.warmup
-  let turns = 8
+  let turns = plan.quick ? 1 : 8
   let elapsed = 0
   while (performance.now() < until) {
     const before = performance.now()
@@ -43,7 +43,7 @@ async function allocatedBy(each, plan) {
   }
   if (elapsed > 500) return undefined
   const taken = []
-  for (let pass = 0; pass < passes; pass++) {
+  for (let pass = 0; pass < (plan.quick ? 1 : passes); pass++) {
     globalThis.gc?.()
     const before = process.memoryUsage().heapUsed
     await each.loop(turns)

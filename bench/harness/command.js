@@ -16,15 +16,19 @@ const order = [
   'batcher',
   'memory',
   'http',
+  'headline-postgres',
+  'headline-http',
+  'headline-concurrency',
+  'headline-batching',
 ]
 
 /** @type {Pick<import('./types.js').Plan, 'quick' | 'rounds' | 'sample' | 'warmup' | 'inFlight'>} */
 const full = { quick: false, rounds: 21, sample: 25, warmup: 250, inFlight: 10_000 }
-const quick = { quick: true, rounds: 3, sample: 4, warmup: 12, inFlight: 1_000 }
+const quick = { quick: true, rounds: 2, sample: 2, warmup: 5, inFlight: 1_000 }
 
 export const usage = `npm run bench -- [suite ...] [options]
 
-  suites        ${order.join(', ')}; all of them by default
+  suites        ${suites().join(', ')}; all of them by default
 
   --quick       a short run that proves the harness; its figures mean little
   --json        the report as JSON instead of tables

@@ -27,7 +27,7 @@ const roundsWhenSlow = 3
 export async function measure(work, plan) {
   const cases = await work.setup(plan)
   const runners = cases.map((subject) => runner(work, subject, plan))
-  for (const each of runners) await guard(work, each)
+  for (const each of runners) await guard(work, each, plan)
   await work.pollute?.()
   for (const each of runners) await calibrate(each, plan, work)
   if (work.pollute) {
@@ -72,10 +72,11 @@ export function runner(work, subject, plan) {
  *
  * @param {import('./types.js').Work} work
  * @param {Runner} each
+ * @param {import('./types.js').Plan} plan
  */
-export async function guard(work, each) {
+export async function guard(work, each, { quick }) {
   const expected = each.subject.expect ?? work.expect ?? ((outcome) => outcome === 1)
-  for (let time = 0; time < 3; time++) {
+  for (let time = 0; time < (quick ? 1 : 3); time++) {
     const outcome = await each.loop(1)
     if (expected(outcome)) continue
     const given = outcome instanceof Error ? outcome.stack : JSON.stringify(outcome)
@@ -91,7 +92,7 @@ export async function guard(work, each) {
  * @param {import('./types.js').Work} work
  */
 async function calibrate(each, plan, work) {
-  const target = (work.sample ?? plan.sample) / slices
+  const target = ((plan.quick ? undefined : work.sample) ?? plan.sample) / slices
   const until = performance.now() + plan.warmup
   let turns = 1
   let elapsed = 0
@@ -115,19 +116,23 @@ async function calibrate(each, plan, work) {
  */
 async function playRounds(runners, work, plan) {
   const random = seeded(plan.seed)
+  const taken = async (/** @type {Runner} */ each) => {
+    const { cpu, wall } = await sample(each)
+    return { cpu: work.clock === 'wall' ? wall : cpu, wall }
+  }
   const [baseline, ...others] = runners
   const rounds = Math.max(plan.rounds, plan.quick ? 0 : (work.rounds ?? 0))
   for (let round = 0; round < rounds; round++) {
     const bases = []
     const order = shuffled(others, random)
     for (const [place, each] of order.entries()) {
-      if (place % baselineEvery === 0) bases.push(await sample(baseline))
+      if (place % baselineEvery === 0) bases.push(await taken(baseline))
       if (each.slow && round >= roundsWhenSlow) continue
-      const { cpu, wall } = await sample(each)
+      const { cpu, wall } = await taken(each)
       each.cpu.push(cpu)
       each.wall.push(wall)
     }
-    bases.push(await sample(baseline))
+    bases.push(await taken(baseline))
     const base = median(bases.map(({ cpu }) => cpu))
     baseline.cpu.push(base)
     baseline.wall.push(median(bases.map(({ wall }) => wall)))

@@ -17,7 +17,7 @@ const patience = 600_000
 
 /**
  * @typedef {{ path: string, version: string }} Node
- * @typedef {import('./types.js').Row & { cpu: number[] }} Played The samples serve the bars.
+ * @typedef {import('./types.js').Row & { cpu: number[], wall: number[] }} Played The samples serve the bars.
  */
 
 /**
@@ -42,7 +42,9 @@ export async function* play(suite, node, plan) {
       ...(one.variant === undefined ? {} : { variant: one.variant }),
       version: versionOf(one.subject, node.version),
       ...figures(one, sampled),
+      ...(work.rate ? { perSecond: Math.round(1e9 / median(one.wall)) } : {}),
       cpu: one.cpu,
+      wall: one.wall,
     }))
   }
 }

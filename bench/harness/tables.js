@@ -17,9 +17,10 @@ const cells = (row) => [
   figure(row.ratioToBare),
   figure(row.ratioToHoldfast),
   row.bytesPerOp === undefined ? '' : row.bytesPerOp.toLocaleString('en-US'),
+  row.perSecond === undefined ? '' : row.perSecond.toLocaleString('en-US'),
 ]
 
-const heads = ['ns/op', 'x bare', 'x holdfast', 'bytes/op']
+const heads = ['ns/op', 'x bare', 'x holdfast', 'bytes/op', 'per s']
 
 /**
  * One work as plain text.
@@ -61,7 +62,7 @@ export function markdownTable(rows) {
   })
   return [
     `| work | subject | ${heads.join(' | ')} |`,
-    '|---|---|---:|---:|---:|---:|',
+    '|---|---|---:|---:|---:|---:|---:|',
     ...lines,
   ].join('\n')
 }

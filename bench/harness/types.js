@@ -11,7 +11,7 @@
  *   its own compiled around it, hence type feedback of its own.
  * @property {Record<string, unknown>} scope The names that `call` uses.
  * @property {(outcome: any) => boolean} [expect] Overrides the work's `expect`.
- * @property {() => void} [close] Stops timers and the like.
+ * @property {() => unknown} [close] Stops timers and the like.
  *
  * @typedef {object} Work One table: the same work done by every subject.
  * @property {string} id Unique within its suite.
@@ -21,6 +21,8 @@
  * @property {(outcome: any) => boolean} [expect] What one turn of the loop must give.
  * @property {boolean} [bytes] Whether allocation per call is measured as well.
  * @property {'time' | 'memory'} [kind] `memory`: bytes held per call in flight, not time.
+ * @property {boolean} [rate] Calls per second are shown as well: those that are in flight together.
+ * @property {'cpu' | 'wall'} [clock] What is compared; CPU time when absent. Wall time where waiting is the point.
  * @property {number} [rounds] Where the work needs more rounds than the plan says.
  * @property {number} [sample] Where the work needs longer samples than the plan says, in ms.
  * @property {(plan: Plan) => Case[] | Promise<Case[]>} setup The first case is the baseline.
@@ -57,6 +59,7 @@
  * @property {number} [ratioP75]
  * @property {number} [ratioToHoldfast]
  * @property {number} [bytesPerOp]
+ * @property {number} [perSecond] By wall time.
  */
 
 /** @param {{ subject: string, variant?: string }} row */

@@ -31,8 +31,10 @@ export function verdicts(rows) {
  */
 function measure(bar, own, work) {
   if (bar.bytes !== undefined) return own.bytesPerOp ?? Number.NaN
-  const other = work.find((row) => label(row) === (bar.of ?? bar.fasterThan))
-  if (!other) throw new Error(`${bar.work} has no row ${bar.of ?? bar.fasterThan}`)
+  const name = bar.of ?? bar.fasterThan ?? bar.rateOf
+  const other = work.find((row) => label(row) === name)
+  if (!other) throw new Error(`${bar.work} has no row ${name}`)
+  if (bar.rateOf !== undefined) return median(ratios(other.wall, own.wall))
   return median(bar.of === undefined ? ratios(other.cpu, own.cpu) : ratios(own.cpu, other.cpu))
 }
 
@@ -43,6 +45,9 @@ const limitOf = (bar) => bar.bytes ?? bar.atMost ?? Number.NaN
 function named(bar) {
   if (bar.bytes !== undefined) return `${bar.work}: at most ${bar.bytes} bytes`
   if (bar.of !== undefined) return `${bar.work}: at most ${bar.atMost}x ${bar.of}`
+  if (bar.rateOf !== undefined) {
+    return `${bar.work}: at least ${bar.atLeast} of the requests/s of ${bar.rateOf}`
+  }
   return `${bar.work}: at least ${bar.atLeast}x faster than ${bar.fasterThan}`
 }
 

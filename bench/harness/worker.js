@@ -16,7 +16,7 @@ try {
   /** @type {{ works: import('./types.js').Work[] }} */
   const { works } = await import(new URL(`../${suite}.bench.js`, import.meta.url).href)
   if (mode === 'list') {
-    report(works.map(({ id, title, bytes, kind }) => ({ id, title, bytes, kind })))
+    report(works.map(({ id, title, bytes, kind, rate }) => ({ id, title, bytes, kind, rate })))
   } else {
     const work = works.find((each) => each.id === id)
     if (!work) throw new Error(`no work ${id} in suite ${suite}`)

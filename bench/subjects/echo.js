@@ -1,0 +1,2 @@
+/** A task that does nothing, for the benchmark of threads. */
+export default (/** @type {unknown} */ task) => task
