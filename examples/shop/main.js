@@ -8,12 +8,12 @@ import { setMaxListeners } from 'node:events'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { painter } from './format.js'
-import { play } from './play.js'
-import { Processes } from './processes.js'
-import { buildReport } from './report.js'
-import { renderReport } from './summary.js'
-import { chooseView } from './view.js'
+import { painter } from './report/format.js'
+import { buildReport } from './report/report.js'
+import { renderReport } from './report/summary.js'
+import { chooseView } from './report/view.js'
+import { play } from './show/play.js'
+import { Processes } from './show/processes.js'
 
 const usage = `Usage: npm start -- [options]
 

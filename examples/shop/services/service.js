@@ -1,19 +1,31 @@
 /**
  * One service as a process of its own: a port that serves, and a control port that tells it how
- * to misbehave. Faults are real: connections are refused, reset or left open, by the system.
+ * to misbehave. Faults are real: connections are refused, reset or left open, by the system. Who says
+ * how long it waits (`x-deadline-ms`) is worked for that long, and no longer.
  *
  *     curl -X PUT http://127.0.0.1:CONTROL/admin/fault -d '{"mode":"fail","rate":0.7}'
  */
 
 import { createServer } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { listen, readJson, ready, sendJson, settings } from './child.js'
+import { pipeline } from 'holdfast'
+import { healthChecks, overloadGuard } from 'holdfast/server'
+import { listen, readJson, ready, sendJson, settings } from '../show/child.js'
+import { seededRandom } from '../show/random.js'
 import { checkFault } from './faults.js'
-import { seededRandom } from './random.js'
-import { services } from './services.js'
+import { services } from './trades.js'
 
-/** @type {{ name: string, seed: number }} */
-const { name, seed } = settings()
+/**
+ * @typedef {object} Settings
+ * @property {string} name
+ * @property {number} seed
+ * @property {number} [port] - Any free port if absent.
+ * @property {number} [controlPort]
+ * @property {string} [host] - This machine alone if absent.
+ */
+
+/** @type {Settings} */
+const { name, seed, host, ...wanted } = settings()
 const create = services[name]
 if (!create) throw new Error(`There is no service "${name}".`)
 const service = create()
@@ -22,24 +34,39 @@ const service = create()
 let fault = { mode: 'ok' }
 /** @type {Record<string, number>} */
 const reached = {}
-/** @type {Map<string, import('./random.js').Random>} */
+/** Work that was stopped because its caller had given up. @type {Record<string, number>} */
+const cancelled = {}
+/** @type {Map<string, import('../show/random.js').Random>} */
 const chances = new Map()
 
-const server = createServer((request, response) => {
-  serve(request, response).catch(() => response.destroy())
+const guard = overloadGuard({
+  name,
+  deadlines: 'enforce',
+  // How it fails is for the story to say, not for a machine that is busy.
+  maxEventLoopDelay: Number.POSITIVE_INFINITY,
+  maxHeapUsed: 1,
 })
+const server = createServer(
+  guard.wrap((request, response) => serve(request, response).catch(() => response.destroy())),
+)
 // Longer than the story: an idle connection that closes just as it is used is no part of it.
 server.keepAliveTimeout = 120_000
 
+// How it has been told to fail is not asked: an orchestrator that stepped in would end the show.
+const health = healthChecks({ checks: { listening: () => server.listening } })
 const control = createServer((request, response) => {
+  if (health.handle(request, response)) return
   administer(request, response).catch((error) =>
     sendJson(response, 400, { error: error instanceof Error ? error.message : String(error) }),
   )
 })
 
-const port = await listen(server)
-const controlPort = await listen(control)
+const port = await listen(server, wanted.port, host)
+const controlPort = await listen(control, wanted.controlPort, host)
 ready({ port, controlPort })
+
+/** Whatever runs in it inherits the deadline of the request. */
+const working = pipeline(name)
 
 /**
  * @param {import('node:http').IncomingMessage} request
@@ -58,10 +85,15 @@ async function serve(request, response) {
   // Taken and forgotten, for good: neither an answer nor a reset will come.
   if (mode === 'hang') return
 
-  await sleep(mode === 'slow' ? (fault.delay ?? 0) : latency)
+  try {
+    const time = mode === 'slow' ? (fault.delay ?? 0) : latency
+    await working.execute(({ signal }) => sleep(time, undefined, { signal }))
+  } catch {
+    // Whoever has not said how long it waits may have left as well: nobody knows, and it is done.
+    cancelled[shop] = (cancelled[shop] ?? 0) + 1
+    return sendJson(response, 504, { error: `${name} stopped: its caller has given up` })
+  }
 
-  // The caller has left: nobody would learn of the work, so do not do it.
-  if (response.destroyed) return
   if (mode === 'fail') return sendJson(response, 503, { error: `${name} is told to fail` })
 
   const reply = service.handle({
@@ -97,7 +129,8 @@ async function administer(request, response) {
     return sendJson(response, 200, { service: name, fault })
   }
   if (request.method === 'GET' && request.url === '/admin/stats') {
-    return sendJson(response, 200, { service: name, fault, reached })
+    const refused = guard.stats().refused['deadline-passed']
+    return sendJson(response, 200, { service: name, fault, reached, cancelled, refused })
   }
   if (request.method === 'GET' && request.url === '/admin/effects') {
     return sendJson(response, 200, service.effects())
@@ -124,7 +157,7 @@ async function become(next) {
  */
 async function reopen(tries) {
   try {
-    await listen(server, port)
+    await listen(server, port, host)
   } catch (error) {
     if (tries === 0) throw error
     await sleep(50)

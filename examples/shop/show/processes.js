@@ -3,15 +3,23 @@
  */
 
 import { fork } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { connect } from 'node:net'
 import { fileURLToPath } from 'node:url'
+import { clearAway } from '../services/postgres.js'
 
 /**
  * @typedef {object} Started
  * @property {string} name
  * @property {number} pid
- * @property {number} port
+ * @property {number} [port] - Absent if it is somebody else's server.
  * @property {number} [controlPort]
+ * @property {string} [url] - Of the database, password included.
+ *
+ * @typedef {object} Left - What is left behind, which is nothing.
+ * @property {number[]} processes
+ * @property {number[]} ports
+ * @property {string[]} folders
  */
 
 export class Processes {
@@ -19,6 +27,8 @@ export class Processes {
   #running = new Set()
   /** @type {Started[]} */
   #started = []
+  /** @type {Map<import('node:child_process').ChildProcess, import('../services/postgres.js').Held>} */
+  #held = new Map()
   #stopping = false
   #onCrash
 
@@ -42,13 +52,15 @@ export class Processes {
    * @param {string} name
    * @param {string} file - Beside this one.
    * @param {Record<string, unknown>} settings
+   * @param {Record<string, string>} [secrets] - Environment variables: arguments can be seen by all.
    * @returns {Promise<Started>}
    */
-  start(name, file, settings) {
+  start(name, file, settings, secrets = {}) {
     if (this.#stopping) return Promise.reject(new Error('the show is over'))
     const path = fileURLToPath(new URL(file, import.meta.url))
     const child = fork(path, [JSON.stringify(settings)], {
       execArgv: [],
+      env: { ...process.env, ...secrets },
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     })
     this.#running.add(child)
@@ -59,7 +71,9 @@ export class Processes {
     })
 
     return new Promise((resolve, reject) => {
-      child.once('message', (/** @type {any} */ message) => {
+      child.on('message', (/** @type {any} */ message) => {
+        if (message.held) this.#held.set(child, message.held)
+        if (!message.ready) return
         const started = { name, pid: child.pid ?? 0, ...message.ready }
         this.#started.push(started)
         resolve(started)
@@ -67,6 +81,8 @@ export class Processes {
       child.once('error', reject)
       child.once('exit', (code, signal) => {
         this.#running.delete(child)
+        // It was killed before it could clear away what it held.
+        if (code !== 0) this.#clearAway(child)
         if (this.#stopping) return
         // What it complained of may still be on its way.
         setTimeout(() => {
@@ -81,7 +97,7 @@ export class Processes {
   /**
    * Ends them all and waits until they have ended.
    *
-   * @returns {Promise<{ processes: number[], ports: number[] }>} What is left, which is nothing.
+   * @returns {Promise<Left>}
    */
   async stop() {
     this.#stopping = true
@@ -89,20 +105,32 @@ export class Processes {
     await Promise.all(Array.from(this.#running, leave))
     clearTimeout(force)
 
-    const ports = this.#started.flatMap(({ port, controlPort }) =>
-      controlPort === undefined ? [port] : [port, controlPort],
+    const held = [...this.#held.values()]
+    const pids = [...this.#started, ...held].flatMap(({ pid = [] }) => pid)
+    const ports = this.#started.flatMap(({ port = [], controlPort = [] }) =>
+      [port, controlPort].flat(),
     )
     const open = await Promise.all(ports.map(isOpen))
     return {
-      processes: this.#started.map(({ pid }) => pid).filter(isAlive),
+      processes: pids.filter(isAlive),
       ports: ports.filter((_port, index) => open[index]),
+      folders: held.map(({ folder }) => folder).filter(existsSync),
     }
   }
 
   /** Ends them all at once, by force. */
   kill() {
     this.#stopping = true
-    for (const child of this.#running) child.kill('SIGKILL')
+    for (const child of this.#running) {
+      child.kill('SIGKILL')
+      this.#clearAway(child)
+    }
+  }
+
+  /** @param {import('node:child_process').ChildProcess} child */
+  #clearAway(child) {
+    const held = this.#held.get(child)
+    if (held) clearAway(held)
   }
 }
 
@@ -122,7 +150,7 @@ function leave(child) {
 }
 
 /** @param {number} pid */
-function isAlive(pid) {
+export function isAlive(pid) {
   try {
     process.kill(pid, 0)
     return true

@@ -4,18 +4,18 @@
  */
 
 import { Agent, request as httpRequest } from 'node:http'
+import { products } from '../services/trades.js'
 import { seededRandom } from './random.js'
-import { products } from './services.js'
 
 /**
  * @typedef {object} Visit
  * @property {number} at - ms after the doors open.
- * @property {'product' | 'order'} kind
- * @property {number} product
+ * @property {'product' | 'order' | 'invoice'} kind
+ * @property {number} product - Which one; of an invoice, which customer's.
  * @property {string} id
  *
- * @typedef {'answered' | 'degraded' | 'rejected' | 'failed' | 'gave-up'} Ending
- * `answered` in full, `degraded` with less, `rejected` at once, `failed` after trying, `gave-up`
+ * @typedef {'answered' | 'accepted' | 'degraded' | 'rejected' | 'failed' | 'gave-up'} Ending
+ * `answered` in full, `accepted` to be done later, `degraded` with less, `rejected` at once, `failed` after trying, `gave-up`
  * by a customer who had waited long enough.
  *
  * @typedef {object} Request - A visit and how it ended.
@@ -25,7 +25,7 @@ import { products } from './services.js'
  */
 
 /** @type {readonly Ending[]} */
-export const endings = ['answered', 'degraded', 'rejected', 'failed', 'gave-up']
+export const endings = ['answered', 'accepted', 'degraded', 'rejected', 'failed', 'gave-up']
 
 /**
  * Who comes when, and for what.
@@ -37,9 +37,10 @@ export const endings = ['answered', 'degraded', 'rejected', 'failed', 'gave-up']
  * @param {number} options.to - ms.
  * @param {number} options.perSecond - Customers on average.
  * @param {number} options.orderShare - Share of them that order, 0 to 1.
+ * @param {number} options.invoiceShare - Share of them that want an invoice.
  * @returns {Visit[]}
  */
-export function planVisits({ seed, name, from, to, perSecond, orderShare }) {
+export function planVisits({ seed, name, from, to, perSecond, orderShare, invoiceShare }) {
   const random = seededRandom(`${seed} ${name}`)
   /** @type {Visit[]} */
   const visits = []
@@ -48,13 +49,19 @@ export function planVisits({ seed, name, from, to, perSecond, orderShare }) {
   for (let at = from + gap(); at < to; at += gap()) {
     visits.push({
       at,
-      kind: random() < orderShare ? 'order' : 'product',
+      kind: kindOf(random()),
       // Squared: some products are seen often and some hardly ever.
       product: 1 + Math.floor(random() ** 2 * products),
       id: `${name}-${visits.length}`,
     })
   }
   return visits
+
+  /** @param {number} chance @returns {Visit['kind']} */
+  function kindOf(chance) {
+    if (chance < orderShare) return 'order'
+    return chance < orderShare + invoiceShare ? 'invoice' : 'product'
+  }
 }
 
 /**
@@ -117,13 +124,13 @@ export function createCustomers({ shops, patience, onEnd, signal }) {
  */
 function send({ agent, shop, port, visit, patience, signal }) {
   const sentAt = performance.now()
-  const [method, path] =
-    visit.kind === 'product' ? ['GET', `/products/${visit.product}`] : ['POST', '/orders']
+  const method = visit.kind === 'order' ? 'POST' : 'GET'
+  const path = visit.kind === 'order' ? '/orders' : `/${visit.kind}s/${visit.product}`
 
   return new Promise((resolve) => {
     const request = httpRequest({ agent, host: '127.0.0.1', port, method, path }, (response) => {
       response.resume()
-      response.on('end', () => end(endingOf(response.headers['x-outcome'])))
+      response.on('end', () => end(endingOf(response)))
       response.on('error', () => end('failed'))
     })
     const leave = () => end('gave-up')
@@ -145,18 +152,20 @@ function send({ agent, shop, port, visit, patience, signal }) {
 /**
  * @param {string} shop
  * @param {Visit} visit
- * @returns {import('./shop.js').Order}
+ * @returns {import('../front/shop.js').Order}
  */
 export function orderOf(shop, { id, product }) {
   return { id: `${shop}-${id}`, product, amount: 5 + (product % 40) }
 }
 
 /**
- * @param {unknown} outcome
+ * @param {import('node:http').IncomingMessage} response
  * @returns {Ending}
  */
-function endingOf(outcome) {
-  return endings.find((ending) => ending === outcome) ?? 'failed'
+function endingOf({ statusCode, headers }) {
+  const outcome = endings.find((ending) => ending === headers['x-outcome'])
+  // A server that is full turns customers away before the shop has a word with them.
+  return outcome ?? (statusCode === 503 ? 'rejected' : 'failed')
 }
 
 /**

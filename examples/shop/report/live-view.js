@@ -2,12 +2,12 @@
  * The show in a terminal: one screen, redrawn in place a few times a second.
  */
 
+import { serviceNames, shops } from '../show/stage.js'
 import { cut, duration, left, percent, right, seconds, sparkline } from './format.js'
 import { lately, sentBetween, summarise } from './metrics.js'
-import { serviceNames, shops } from './stage.js'
 
 /**
- * @typedef {import('./play.js').Frame} Frame
+ * @typedef {import('../show/play.js').Frame} Frame
  * @typedef {import('./format.js').Paint} Paint
  */
 
@@ -26,7 +26,7 @@ const cellWidth = 29
 export function createLiveView({ screen, paint, pace }) {
   /** @type {Record<string, number[]>} */
   const history = { bare: [], protected: [] }
-  /** @type {readonly import('./processes.js').Started[]} */
+  /** @type {readonly import('../show/processes.js').Started[]} */
   let processes = []
   let drawn = 0
   let open = true
@@ -84,6 +84,7 @@ export function createLiveView({ screen, paint, pace }) {
       past.push(recent.answeredShare)
       if (past.length > 16) past.shift()
       const { busy, limit, waiting } = snapshot.shops[shop].workers
+      const { charges, mails } = snapshot.shops[shop].backlog
       const port = processes.find(({ name }) => name === `shop-${shop}`)?.port
       return {
         title: `${shop.toUpperCase()} (port ${port})`,
@@ -92,7 +93,8 @@ export function createLiveView({ screen, paint, pace }) {
         product: `${duration(recent.product?.p50)} / ${duration(recent.product?.p99)}`,
         order: `${duration(recent.order?.p50)} / ${duration(recent.order?.p99)}`,
         workers: `${busy} of ${limit} busy, ${waiting} waiting`,
-        counts: [all.answered, all.degraded, all.rejected, all.failed, all.gaveUp],
+        backlog: `${charges} charges, ${mails} mails`,
+        counts: [all.answered, all.accepted, all.degraded, all.rejected, all.failed, all.gaveUp],
       }
     })
     /**
@@ -112,7 +114,8 @@ export function createLiveView({ screen, paint, pace }) {
       row('pages, p50 / p99', ({ product }) => product),
       row('orders, p50 / p99', ({ order }) => order),
       row('workers', ({ workers }) => workers),
-      ...['answered', 'degraded', 'rejected', 'failed', 'gave up'].map((name, index) =>
+      row('accepted, not done', ({ backlog }) => backlog),
+      ...['answered', 'accepted', 'degraded', 'rejected', 'failed', 'gave up'].map((name, index) =>
         row(index === 0 ? 'so far: answered' : `        ${name}`, ({ counts }) =>
           String(counts[index]),
         ),
@@ -135,13 +138,16 @@ function header({ phase, now, total }, paint) {
   const bar = paint('cyan', '━'.repeat(done)) + paint('dim', '─'.repeat(24 - done))
   const title = paint('bold', `Holdfast shop: ${phase.name}`)
   const time = `${seconds(Math.min(now, total))} of ${seconds(total)}`
-  const tells = now < total ? phase.tells : 'The doors are closed. The last customers still wait.'
+  const tells =
+    now < total
+      ? phase.tells
+      : 'The doors are closed. The last customers wait, and what was accepted is done.'
   return [`${left(title, 34)}${bar} ${time}`, paint('dim', tells)]
 }
 
 /**
  * @param {Frame} frame
- * @param {readonly import('./processes.js').Started[]} processes
+ * @param {readonly import('../show/processes.js').Started[]} processes
  * @param {Paint} paint
  */
 function services({ snapshot, before, span }, processes, paint) {
@@ -178,7 +184,7 @@ function services({ snapshot, before, span }, processes, paint) {
 }
 
 /**
- * @param {import('./faults.js').Fault | undefined} current
+ * @param {import('../services/faults.js').Fault | undefined} current
  * @param {Paint} paint
  */
 function fault(current, paint) {

@@ -33,20 +33,20 @@ export const services = {
 
 /** Charges cards. The same idempotency key is charged once, however often it is sent. */
 function payment() {
-  /** @type {Map<string, number>} */
+  /** How often each key was charged. @type {Map<string, number>} */
   const charges = new Map()
   let repeats = 0
 
   return {
     latency: /** @type {[number, number]} */ ([15, 40]),
     /** @param {Call} call */
-    handle({ key, body }) {
+    handle({ key }) {
       if (key === '') return { status: 400, body: { error: 'idempotency-key is missing' } }
       if (charges.has(key)) repeats++
-      else charges.set(key, body.amount)
+      else charges.set(key, (charges.get(key) ?? 0) + 1)
       return { status: 201, body: { receipt: `receipt-of-${key}` } }
     },
-    effects: () => ({ charged: [...charges.keys()], repeats }),
+    effects: () => ({ charged: Object.fromEntries(charges), repeats }),
   }
 }
 
@@ -70,17 +70,19 @@ function inventory() {
   }
 }
 
-/** Tells the customer by mail. */
+/** Tells the customer by mail. The same idempotency key is mailed once. */
 function notification() {
-  let mails = 0
+  /** @type {Set<string>} */
+  const mailed = new Set()
 
   return {
     latency: /** @type {[number, number]} */ ([5, 15]),
-    handle() {
-      mails++
+    /** @param {Call} call */
+    handle({ key }) {
+      mailed.add(key)
       return { status: 202, body: { sent: true } }
     },
-    effects: () => ({ mails }),
+    effects: () => ({ mailed: [...mailed] }),
   }
 }
 

@@ -9,7 +9,7 @@
  * @property {string} name
  * @property {number} seconds
  * @property {string} tells - What happens, in one line.
- * @property {Record<string, import('./faults.js').Fault>} faults - By service; all others are well.
+ * @property {Record<string, import('../services/faults.js').Fault>} faults - By service; all others are well.
  * @property {'product' | 'order'} [hurts] - Which requests depend on the faulty service.
  */
 

@@ -7,7 +7,7 @@ import { createLiveView } from './live-view.js'
 import { lately, summarise } from './metrics.js'
 
 /**
- * @typedef {import('./play.js').Show & { close: () => void }} View
+ * @typedef {import('../show/play.js').Show & { close: () => void }} View
  *
  * @typedef {object} ViewOptions
  * @property {NodeJS.WriteStream} screen
@@ -40,8 +40,10 @@ function createLineView({ screen, pace }) {
   return {
     onStart(started) {
       for (const { name, pid, port, controlPort } of started) {
+        const scheme = name === 'database' ? 'postgres' : 'http'
         const control = controlPort === undefined ? '' : `  control http://127.0.0.1:${controlPort}`
-        say(`${name.padEnd(18)} pid ${pid}  http://127.0.0.1:${port}${control}`)
+        const where = port === undefined ? 'DATABASE_URL' : `${scheme}://127.0.0.1:${port}`
+        say(`${name.padEnd(18)} pid ${pid}  ${where}${control}`)
       }
     },
 
@@ -59,6 +61,8 @@ function createLineView({ screen, pace }) {
         const open = Object.entries(snapshot.shops[shop].circuits)
           .filter(([, state]) => state !== 'closed')
           .map(([service, state]) => `, ${service} ${state}`)
+        const { charges } = snapshot.shops[shop].backlog
+        if (charges > 0) open.push(`, ${charges} accepted and not yet charged`)
         return `${shop} answers ${percent(answeredShare)}, page p99 ${duration(product?.p99)}${open.join('')}`
       })
       say(`  ${seconds(now).padStart(7)}  ${shops.join('  |  ')}`)

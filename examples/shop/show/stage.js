@@ -1,7 +1,11 @@
 /**
- * The stage: the five services and the two shops before them, each its own process, and the two
- * things that one does with them: tell a service to fail, and read everybody's counters.
+ * The stage: the five services, the database and the two shops before them, each its own process,
+ * and what one does with them: tell a service to fail, and read everybody's books.
  */
+
+import { randomBytes } from 'node:crypto'
+import pg from 'pg'
+import { createStatements } from '../front/statements.js'
 
 export const shops = /** @type {const} */ (['bare', 'protected'])
 export const serviceNames = /** @type {const} */ ([
@@ -16,12 +20,15 @@ export const serviceNames = /** @type {const} */ ([
 
 /**
  * @typedef {object} Snapshot - Counts so far.
- * @property {Record<ShopName, import('./front-end.js').FrontEndStats>} shops
+ * @property {Record<ShopName, import('../front/front-end.js').FrontEndStats>} shops
  * @property {Record<string, ServiceStats>} services
  *
  * @typedef {object} ServiceStats
- * @property {import('./faults.js').Fault} fault
+ * @property {import('../services/faults.js').Fault} fault
  * @property {Record<string, number>} reached - Calls that arrived, by shop.
+ * @property {Record<string, number>} cancelled - Those that were stopped when the time that their
+ *   caller had given them was up, by shop.
+ * @property {number} refused - Those that were not begun for that reason.
  */
 
 /**
@@ -29,18 +36,26 @@ export const serviceNames = /** @type {const} */ ([
  * @param {{ seed: number, pace: number, workers: number, signal: AbortSignal }} options
  */
 export async function setUp(processes, { seed, pace, workers, signal }) {
-  const started = await Promise.all(
-    serviceNames.map((name) => processes.start(name, './service.js', { name, seed })),
-  )
+  const run = randomBytes(4).toString('hex')
+  /** @param {ShopName} shop */
+  const schemaOf = (shop) => `holdfast_${shop}_${run}`
+  const [database, ...started] = await Promise.all([
+    processes.start('database', '../services/database.js', { schemas: shops.map(schemaOf) }),
+    ...serviceNames.map((name) => processes.start(name, '../services/service.js', { name, seed })),
+  ])
   signal.throwIfAborted()
   const urls = Object.fromEntries(started.map(({ name, port }) => [name, at(port)]))
   const controls = Object.fromEntries(
-    started.map(({ name, controlPort = 0 }) => [name, at(controlPort)]),
+    started.map(({ name, controlPort }) => [name, at(controlPort)]),
   )
+  const databaseUrl = database.url ?? ''
   const [bare, safe] = await Promise.all(
-    shops.map((shop) =>
-      processes.start(`shop-${shop}`, './front-end.js', { shop, urls, pace, workers }),
-    ),
+    shops.map((shop) => {
+      /** @type {import('../front/front-end.js').Settings} */
+      const settings = { shop, urls, schema: schemaOf(shop), pace, workers }
+      const secrets = { DATABASE_URL: databaseUrl }
+      return processes.start(`shop-${shop}`, '../front/front-end.js', { ...settings }, secrets)
+    }),
   )
   signal.throwIfAborted()
   const ports = { bare: bare?.port ?? 0, protected: safe?.port ?? 0 }
@@ -50,7 +65,7 @@ export async function setUp(processes, { seed, pace, workers, signal }) {
 
     /**
      * @param {string} service
-     * @param {import('./faults.js').Fault} fault
+     * @param {import('../services/faults.js').Fault} fault
      */
     async tell(service, fault) {
       const url = `${controls[service]}/admin/fault`
@@ -65,6 +80,20 @@ export async function setUp(processes, { seed, pace, workers, signal }) {
      * @param {string} service
      */
     effects: (service) => get(`${controls[service]}/admin/effects`),
+
+    /**
+     * The orders that a shop has on record, and whether they have a receipt.
+     *
+     * @param {ShopName} shop
+     * @returns {Promise<Array<{ id: string, receipt: string | null }>>}
+     */
+    async ordersOf(shop) {
+      const client = new pg.Client(databaseUrl)
+      await client.connect()
+      const { rows } = await client.query(createStatements(schemaOf(shop)).allOrders)
+      await client.end()
+      return rows
+    },
 
     /** @returns {Promise<Snapshot>} */
     async snapshot() {
@@ -83,7 +112,7 @@ export async function setUp(processes, { seed, pace, workers, signal }) {
 
 /** @typedef {Awaited<ReturnType<typeof setUp>>} Stage */
 
-/** @param {number} port */
+/** @param {number | undefined} port */
 function at(port) {
   return `http://127.0.0.1:${port}`
 }

@@ -3,24 +3,26 @@
  * is exact: no buckets, no estimates.
  */
 
-import { serviceNames } from './stage.js'
+import { serviceNames } from '../show/stage.js'
 
 /**
- * @typedef {import('./traffic.js').Request} Request
- * @typedef {import('./story.js').ToldPhase} ToldPhase
+ * @typedef {import('../show/traffic.js').Request} Request
+ * @typedef {import('../show/story.js').ToldPhase} ToldPhase
  *
  * @typedef {{ p50: number, p99: number }} Latency - ms; of all requests, however they ended.
  *
  * @typedef {object} Summary
  * @property {number} requests
  * @property {number} answered - In full.
+ * @property {number} accepted - To be done later, and done by the end.
  * @property {number} degraded - With less than in full, and marked so.
  * @property {number} rejected - Turned away at once.
  * @property {number} failed
  * @property {number} gaveUp - Customers who left without an answer.
- * @property {number} answeredShare - Answered or degraded, 0 to 1.
+ * @property {number} answeredShare - Answered, accepted or degraded, 0 to 1.
  * @property {Latency | null} product - Null if nobody asked.
  * @property {Latency | null} order
+ * @property {Latency | null} invoice
  */
 
 /**
@@ -28,26 +30,29 @@ import { serviceNames } from './stage.js'
  * @returns {Summary}
  */
 export function summarise(requests) {
-  /** @param {import('./traffic.js').Ending} ending */
+  /** @param {import('../show/traffic.js').Ending} ending */
   const count = (ending) => requests.filter((request) => request.ending === ending).length
   const answered = count('answered')
+  const accepted = count('accepted')
   const degraded = count('degraded')
   return {
     requests: requests.length,
     answered,
+    accepted,
     degraded,
     rejected: count('rejected'),
     failed: count('failed'),
     gaveUp: count('gave-up'),
-    answeredShare: requests.length === 0 ? 1 : (answered + degraded) / requests.length,
+    answeredShare: requests.length === 0 ? 1 : (answered + accepted + degraded) / requests.length,
     product: latencyOf(requests, 'product'),
     order: latencyOf(requests, 'order'),
+    invoice: latencyOf(requests, 'invoice'),
   }
 }
 
 /**
  * @param {readonly Request[]} requests
- * @param {'product' | 'order'} kind
+ * @param {import('../show/traffic.js').Visit['kind']} kind
  * @returns {Latency | null}
  */
 function latencyOf(requests, kind) {
@@ -122,16 +127,54 @@ export function recoveries(requests, story, calm) {
 /**
  * Calls that left a shop between two snapshots, by service.
  *
- * @param {import('./stage.js').ShopName} shop
- * @param {import('./stage.js').Snapshot | undefined} from
- * @param {import('./stage.js').Snapshot | undefined} to
+ * @param {import('../show/stage.js').ShopName} shop
+ * @param {import('../show/stage.js').Snapshot | undefined} from
+ * @param {import('../show/stage.js').Snapshot | undefined} to
  * @returns {Record<string, number>}
  */
 export function sentBetween(shop, from, to) {
+  return between(from, to, ({ shops }, name) => shops[shop].sent[name])
+}
+
+/**
+ * Of those calls the ones that had been sent before, by service.
+ *
+ * @param {import('../show/stage.js').ShopName} shop
+ * @param {import('../show/stage.js').Snapshot | undefined} from
+ * @param {import('../show/stage.js').Snapshot | undefined} to
+ * @returns {Record<string, number>}
+ */
+export function retriesBetween(shop, from, to) {
+  return between(from, to, ({ shops }, name) => shops[shop].retries[name])
+}
+
+/**
+ * Calls that a service stopped working on, or did not begin, because their caller had given up.
+ *
+ * @param {import('../show/stage.js').ShopName} shop
+ * @param {import('../show/stage.js').Snapshot | undefined} from
+ * @param {import('../show/stage.js').Snapshot | undefined} to
+ * @returns {Record<string, number>}
+ */
+export function cancelledBetween(shop, from, to) {
+  return between(from, to, ({ services }, name) => {
+    const { cancelled = {}, refused = 0 } = services[name] ?? {}
+    // At the door nobody looks whose call it is; only the protected shop says how long it waits.
+    return (cancelled[shop] ?? 0) + (shop === 'protected' ? refused : 0)
+  })
+}
+
+/**
+ * @param {import('../show/stage.js').Snapshot | undefined} from
+ * @param {import('../show/stage.js').Snapshot | undefined} to
+ * @param {(snapshot: import('../show/stage.js').Snapshot, service: string) => number | undefined} count
+ * @returns {Record<string, number>}
+ */
+function between(from, to, count) {
   return Object.fromEntries(
     serviceNames.map((name) => [
       name,
-      (to?.shops[shop].sent[name] ?? 0) - (from?.shops[shop].sent[name] ?? 0),
+      ((to && count(to, name)) ?? 0) - ((from && count(from, name)) ?? 0),
     ]),
   )
 }

@@ -2,6 +2,7 @@
  * The report for people: one table, bare against protected, and the promises.
  */
 
+import { serviceNames } from '../show/stage.js'
 import { duration, left, percent, right, seconds } from './format.js'
 
 /**
@@ -21,6 +22,8 @@ export function renderReport(report, paint) {
     '',
     ...byPhase(report, paint),
     '',
+    ...byService(report, paint),
+    '',
     ...promises(report, paint),
     '',
   ].join('\n')
@@ -36,6 +39,7 @@ function overall(report, paint) {
     ['customer requests', (shop) => String(shop.requests)],
     ['answered', (shop) => percent(shop.answeredShare)],
     ['  in full', (shop) => String(shop.answered)],
+    ['  accepted, and charged later', (shop) => String(shop.accepted)],
     ['  degraded (replica, last known, default)', (shop) => String(shop.degraded)],
     ['rejected at once', (shop) => String(shop.rejected)],
     ['failed', (shop) => String(shop.failed)],
@@ -44,10 +48,18 @@ function overall(report, paint) {
     ['product page, p99', (shop) => duration(shop.product?.p99)],
     ['order, p50', (shop) => duration(shop.order?.p50)],
     ['order, p99', (shop) => duration(shop.order?.p99)],
+    ['invoice, p50', (shop) => duration(shop.invoice?.p50)],
+    ['event loop stood still, in all', ({ stalls }) => duration(stalls.total)],
+    ['  at worst', ({ stalls }) => duration(stalls.longest)],
     ['calls sent per customer request', (shop) => shop.callsPerRequest.toFixed(2)],
     ['calls sent per answered request', (shop) => perAnswer(shop)],
     ['cards charged, order never confirmed', (shop) => String(shop.unconfirmedCharges)],
     ['time to recover, at worst', (shop) => recovery(shop)],
+    ['import of the catalogue', ({ database }) => duration(database.importMs)],
+    ['lookups of stock', ({ database }) => String(database.lookups)],
+    ['  statements for them', ({ database }) => String(database.lookupStatements)],
+    ['statements to the database, in all', ({ database }) => String(database.statements)],
+    ['connections opened for them', ({ database }) => String(database.connections)],
   ]
   const head = left('', 42) + right('bare', 12) + right('protected', 12)
   return [
@@ -60,8 +72,8 @@ function overall(report, paint) {
 }
 
 /** @param {ShopReport} shop */
-function perAnswer({ sent, answered, degraded }) {
-  return (total(sent) / (answered + degraded)).toFixed(2)
+function perAnswer({ sent, answered, accepted, degraded }) {
+  return (total(sent) / (answered + accepted + degraded)).toFixed(2)
 }
 
 /** @param {ShopReport} shop */
@@ -94,6 +106,27 @@ function byPhase({ phases }, paint) {
         right(String(total(safe.sent)), 11),
       ].join(''),
     ),
+  ]
+}
+
+/**
+ * @param {Report} report
+ * @param {Paint} paint
+ */
+function byService({ bare, protected: safe }, paint) {
+  const columns = /** @type {const} */ (['sent', 'retries', 'cancelled'])
+  const titles = ['calls sent', 'retries among them', 'cut by deadline']
+  const head = left('service', 19) + titles.map((title) => right(title, 21)).join('')
+  const under = left('', 19) + (right('bare', 10) + right('protected', 11)).repeat(3)
+  return [
+    paint('bold', head),
+    paint('dim', under),
+    ...serviceNames.map((name) => {
+      const cells = columns.map(
+        (column) => right(String(bare[column][name]), 10) + right(String(safe[column][name]), 11),
+      )
+      return left(name, 19) + cells.join('')
+    }),
   ]
 }
 

@@ -4,7 +4,7 @@
  */
 
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import { serviceNames, setUp } from './stage.js'
+import { serviceNames, setUp, shops } from './stage.js'
 import { tellStory } from './story.js'
 import { createCustomers, planVisits, until } from './traffic.js'
 
@@ -16,16 +16,19 @@ import { createCustomers, planVisits, until } from './traffic.js'
 
 /** Everything that a run is made of, at full length. */
 const scene = {
-  customersPerSecond: 30,
+  customersPerSecond: 20,
   orderShare: 0.25,
+  invoiceShare: 0.02,
   // How long customers wait: less for a page than for an order.
-  patience: { product: 5_000, order: 6_000 },
+  patience: { product: 5_000, order: 6_000, invoice: 6_000 },
   // Requests that a front end works on at once; both have the same.
-  workers: 15,
+  workers: 12,
   // Customers, one after the other, before the doors open; then so long a time that does not count.
   rehearsal: 40,
   warmUp: 1_000,
   refresh: 250,
+  // How long the show waits, once all customers have left, for what was accepted to be done.
+  drain: 40_000,
 }
 
 /**
@@ -49,11 +52,19 @@ const scene = {
  * @property {Snapshot} end
  * @property {number} hiccup - How late this process was at worst, in ms: the machine's own doing.
  *
+ * @typedef {object} Effects - What the calls have done to the world.
+ * @property {Record<string, number>} charged - How often each order was.
+ * @property {number} repeats - Charges that were sent again, and not made again.
+ * @property {string[]} reserved
+ * @property {string[]} mailed
+ * @property {Array<{ id: string, receipt: string | null }>} onRecord
+ *
  * @typedef {object} Played
  * @property {import('./story.js').ToldPhase[]} story
  * @property {Book[]} books - By phase.
  * @property {Snapshot} end
- * @property {{ charged: string[], repeats: number, reserved: string[] }} effects
+ * @property {Effects} effects
+ * @property {{ peak: number, emptyAt: number | null }} backlog - Charges at most; ms of the story.
  * @property {Record<ShopName, import('./traffic.js').Request[]>} requests - Warm-up included.
  * @property {number} settling - ms from the start of a phase to its `settled`.
  * @property {typeof scene} scene - At the pace of this run.
@@ -77,8 +88,9 @@ export async function play({ processes, seed, pace, signal, show }) {
 
   /** @type {Played['requests']} */
   const requests = { bare: [], protected: [] }
-  const { customersPerSecond: perSecond, orderShare, patience, rehearsal, warmUp } = paced
-  const day = { seed, perSecond, orderShare }
+  const { customersPerSecond: perSecond, orderShare, invoiceShare, patience, ...before } = paced
+  const { rehearsal, warmUp } = before
+  const day = { seed, perSecond, orderShare, invoiceShare }
   const customers = createCustomers({
     shops: stage.ports,
     patience,
@@ -91,30 +103,57 @@ export async function play({ processes, seed, pace, signal, show }) {
   const start = performance.now() + warmUp
   const now = () => performance.now() - start
   const over = new AbortController()
-  const watching = watch({ stage, story, total, now, requests, show, signal: over.signal })
+  const backlog = { peak: 0, emptyAt: /** @type {number | null} */ (null) }
+  const watching = watch({ stage, story, total, now, requests, backlog, show, signal: over.signal })
 
   try {
     const [books] = await Promise.all([
       bringFaults({ stage, story, start, pace, show, signal }),
       customers.come(planVisits({ ...day, name: 'order', from: -warmUp, to: total }), start),
     ])
+    await drained(stage, paced.drain, signal)
     signal.throwIfAborted()
-    const [end, payment, inventory] = await Promise.all([
-      stage.snapshot(),
-      stage.effects('payment'),
-      stage.effects('inventory'),
-    ])
-    const effects = {
-      charged: payment.charged,
-      repeats: payment.repeats,
-      reserved: inventory.reserved,
-    }
-    return { story, books, end, effects, requests, settling: settling * pace, scene: paced }
+    const end = await stage.snapshot()
+    const effects = await readEffects(stage)
+    const told = { story, books, end, effects, backlog, requests }
+    return { ...told, settling: settling * pace, scene: paced }
   } finally {
     over.abort()
     customers.leave()
     await watching
   }
+}
+
+/**
+ * Waits until nothing is left of what was begun or accepted, or it has taken too long.
+ *
+ * @param {Stage} stage
+ * @param {number} limit - ms.
+ * @param {AbortSignal} signal
+ */
+async function drained(stage, limit, signal) {
+  const atLatest = performance.now() + limit
+  while (performance.now() < atLatest && !signal.aborted) {
+    const { workers, backlog } = (await stage.snapshot()).shops.protected
+    if (workers.busy + workers.waiting + backlog.charges + backlog.mails === 0) return
+    await until(performance.now() + 50, signal)
+  }
+}
+
+/**
+ * @param {Stage} stage
+ * @returns {Promise<Effects>}
+ */
+async function readEffects(stage) {
+  const [payment, inventory, notification, ...onRecord] = await Promise.all([
+    stage.effects('payment'),
+    stage.effects('inventory'),
+    stage.effects('notification'),
+    ...shops.map((shop) => stage.ordersOf(shop)),
+  ])
+  const { charged, repeats } = payment
+  const { reserved } = inventory
+  return { charged, repeats, reserved, mailed: notification.mailed, onRecord: onRecord.flat() }
 }
 
 /** How long a phase takes to show its face: circuits open, queues fill. Full length, in ms. */
@@ -128,7 +167,11 @@ function atPace(full, pace) {
   return {
     ...full,
     customersPerSecond: full.customersPerSecond / pace,
-    patience: { product: full.patience.product * pace, order: full.patience.order * pace },
+    patience: {
+      product: full.patience.product * pace,
+      order: full.patience.order * pace,
+      invoice: full.patience.invoice * pace,
+    },
   }
 }
 
@@ -138,7 +181,7 @@ function atPace(full, pace) {
 async function bringFaults({ stage, story, start, pace, show, signal }) {
   /** @type {Book[]} */
   const books = []
-  /** @type {Record<string, import('./faults.js').Fault>} */
+  /** @type {Record<string, import('../services/faults.js').Fault>} */
   let faults = {}
   const lateness = monitorEventLoopDelay({ resolution })
   lateness.enable()
@@ -166,8 +209,8 @@ const resolution = 10
 
 /**
  * @param {Stage} stage
- * @param {Record<string, import('./faults.js').Fault>} now
- * @param {Record<string, import('./faults.js').Fault>} next
+ * @param {Record<string, import('../services/faults.js').Fault>} now
+ * @param {Record<string, import('../services/faults.js').Fault>} next
  */
 async function setFaults(stage, now, next) {
   const changed = serviceNames.filter(
@@ -179,9 +222,9 @@ async function setFaults(stage, now, next) {
 /**
  * Shows how it goes, a few times a second, until the signal aborts.
  *
- * @param {{ stage: Stage, story: Played['story'], total: number, now: () => number, requests: Played['requests'], show: Show, signal: AbortSignal }} options
+ * @param {{ stage: Stage, story: Played['story'], total: number, now: () => number, requests: Played['requests'], backlog: Played['backlog'], show: Show, signal: AbortSignal }} options
  */
-async function watch({ stage, story, total, now, requests, show, signal }) {
+async function watch({ stage, story, total, now, requests, backlog, show, signal }) {
   /** @type {Array<{ at: number, snapshot: Snapshot }>} */
   const past = []
 
@@ -189,6 +232,9 @@ async function watch({ stage, story, total, now, requests, show, signal }) {
     const snapshot = await stage.snapshot().catch(() => undefined)
     if (!snapshot || signal.aborted) return
     const at = now()
+    const { charges } = snapshot.shops.protected.backlog
+    backlog.peak = Math.max(backlog.peak, charges)
+    backlog.emptyAt = charges > 0 ? null : (backlog.emptyAt ?? at)
     past.push({ at, snapshot })
     if (past.length > 5) past.shift()
     const oldest = past[0] ?? { at, snapshot }

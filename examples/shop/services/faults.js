@@ -7,7 +7,7 @@
  *
  * - `ok`: answers as it should
  * - `fail`: answers 503
- * - `slow`: answers after `delay` ms
+ * - `slow`: answers after `delay` ms, unless its caller has said that it does not wait so long
  * - `hang`: takes the call and never answers, not even when it is well again
  * - `reset`: does the work, then resets the connection instead of answering
  * - `down`: refuses connections
