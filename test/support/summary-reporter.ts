@@ -14,6 +14,7 @@ export interface Totals {
 
 export class SummaryReporter implements Reporter {
   readonly #totals: Totals = { passed: 0, failed: 0, skipped: 0 }
+  #flaky: readonly string[] = []
 
   onInit(): void {
     // Coverage is reported, and its thresholds judged, after the tests: only the exit knows the end.
@@ -23,16 +24,24 @@ export class SummaryReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], unhandledErrors: readonly SerializedError[]): void {
     Object.assign(this.#totals, countTests(modules))
     this.#totals.failed += unhandledErrors.length
+    this.#flaky = modules.flatMap((module) => namesOfFlaky(module))
   }
 
   #close(code: number): void {
     const { passed, skipped } = this.#totals
     // A run that failed for another reason than a test (a threshold, no tests at all) has failed once.
     const failed = this.#totals.failed || (code === 0 ? 0 : 1)
+    for (const name of this.#flaky) writeSync(1, `passed at another try, mend it: ${name}\n`)
     const file = process.env['HOLDFAST_TEST_TOTALS']
     if (file) writeFileSync(file, `${passed} ${failed} ${skipped}\n`)
     else writeSync(1, `\n${passed} passed, ${failed} failed, ${skipped} skipped\n`)
   }
+}
+
+/** The tests that failed and then passed: no failure of the run, and nothing to keep quiet about. */
+function namesOfFlaky(module: TestModule): string[] {
+  const flaky = [...module.children.allTests()].filter((test) => test.diagnostic()?.flaky)
+  return flaky.map((test) => `${module.relativeModuleId} > ${test.fullName}`)
 }
 
 /** Counts tests by their end, and everything that broke outside a test as one failure each. */

@@ -202,6 +202,7 @@ export class Hands {
     const duration = queue.clock.now() - run.startedAt
     this.#free(run)
     for (let pause = TELL_AGAIN; !run.isLost; pause = Math.min(2 * pause, LONGEST_TELL_AGAIN)) {
+      const step = voice.step()
       try {
         const isOurs = await store.settle(run.taken, end)
         voice.storeWorks()
@@ -209,7 +210,7 @@ export class Hands {
         const { id, attempts: attempt } = run.taken
         return voice.tell({ id, attempt, duration, ...facts })
       } catch (error) {
-        voice.storeFailed(error)
+        voice.storeFailed(step, error)
         await this.#pause(pause)
       }
     }
@@ -231,13 +232,14 @@ export class Hands {
   async #renewOne(run: Run, leaseTime: number): Promise<void> {
     const { store, voice, queue } = this.#place
     const askedAt = queue.clock.now()
+    const step = voice.step()
     try {
       const isOurs = await store.renew(run.taken, leaseTime)
       voice.storeWorks()
       if (isOurs) run.heldAt = askedAt
       else if (!run.isEnding && !run.isLost) this.#lost(run, 'its lease had run out')
     } catch (error) {
-      voice.storeFailed(error)
+      voice.storeFailed(step, error)
       const isOver = queue.clock.now() - run.heldAt >= leaseTime
       if (isOver && !run.isLost) this.#lost(run, 'its lease could not be renewed in time')
     }

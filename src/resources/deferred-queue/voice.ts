@@ -7,6 +7,9 @@ export class Voice {
   readonly #name: string
   readonly #clock: Clock
   #storeIsDown = false
+  #steps = 0
+  /** Of the steps up to this one it is known that the store worked after they began. */
+  #provenUpTo = 0
 
   constructor(name: string, clock: Clock) {
     this.#name = name
@@ -18,14 +21,23 @@ export class Voice {
     this.emitter.emit({ type: 'job', policy: this.#name, at: this.#clock.now(), ...facts })
   }
 
-  /** Told once when it begins to fail, once when it works again: not with every attempt. */
-  storeFailed(error: unknown): void {
-    if (this.#storeIsDown) return
+  /** A step of the store begins: the number to tell its failure by. */
+  step(): number {
+    return ++this.#steps
+  }
+
+  /**
+   * Told once when it begins to fail, once when it works again: not with every attempt, and not for a step
+   * that comes to its limit when others have shown meanwhile that the store is back.
+   */
+  storeFailed(step: number, error: unknown): void {
+    if (this.#storeIsDown || step <= this.#provenUpTo) return
     this.#storeIsDown = true
     this.#tellStore('failed', error)
   }
 
   storeWorks(): void {
+    this.#provenUpTo = this.#steps
     if (!this.#storeIsDown) return
     this.#storeIsDown = false
     this.#tellStore('recovered')

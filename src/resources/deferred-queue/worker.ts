@@ -124,6 +124,7 @@ export class Worker implements JobWorker {
     const now = queue.clock.now()
     const { pause, room } = this.#roomAt(now)
     if (room < 1) return pause
+    const step = voice.step()
     try {
       const { jobs, lookAgain } = await store.take(room, this.#settings.leaseTime)
       this.#storeFailures = 0
@@ -136,7 +137,7 @@ export class Worker implements JobWorker {
       // Never in a circle without a breath: what is due may be in somebody else's hands each time.
       return Math.max(lookAgain, 1)
     } catch (error) {
-      voice.storeFailed(error)
+      voice.storeFailed(step, error)
       const pause = STORE_PAUSE * 2 ** Math.min(this.#storeFailures++, 10)
       return Math.min(pause, LONGEST_STORE_PAUSE) * (0.8 + 0.4 * queue.random())
     }
