@@ -76,9 +76,10 @@ async function play(steps: readonly Step[], takes: number, maxConcurrent: number
   const live: Promise<unknown>[] = []
   let stopping: Promise<unknown> = Promise.resolve()
   let drain: QueueDrain | undefined
-  let byDrain = 0
   let mostByDrain = 0
   const start = (): void => {
+    // Each has its own limit: one that stops ends its job while the next one begins another.
+    let byDrain = 0
     drain ??= drainQueue(queue, {
       clock,
       through,
