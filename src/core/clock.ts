@@ -4,7 +4,12 @@
  * Globals are looked up at call time: fake timers and late patches are honoured.
  */
 
-/** Where a policy reads the time and asks to be called back. */
+/**
+ * Where a policy reads the time and asks to be called back.
+ *
+ * One of your own may break: while it throws, or answers what is no time, calls go on by the clock of the
+ * machine.
+ */
 export interface Clock {
   /** Monotonic time in ms, from an arbitrary start. Never goes back. */
   now(): number

@@ -4,7 +4,10 @@
  * the policy, the option, what it must be and what it was; 0 is a value, undefined is "the default".
  */
 
+import type { Clock } from './clock.ts'
+import { guarded } from './guarded-clock.ts'
 import { nearestName } from './nearest-name.ts'
+import { guardedRandom, type RandomSource } from './random.ts'
 
 /** What one option may be. */
 export interface Check {
@@ -16,6 +19,8 @@ export interface Check {
   readonly hint?: (value: unknown) => string | undefined
   /** True when the option may be left out. */
   readonly isOptional?: boolean
+  /** What is kept of a good value, when it is not the value itself. */
+  readonly keep?: (value: unknown) => unknown
 }
 
 /** A check for every option of `O`, and for nothing else. */
@@ -43,7 +48,7 @@ export function readOptions<O extends object>(
     if (check === undefined) throw unknownOption(where, name, Object.keys(known))
     if (value === undefined) continue
     checkOption(where, name, value, check)
-    copy[name] = value
+    copy[name] = check.keep === undefined ? value : check.keep(value)
   }
   for (const [name, check] of Object.entries(known)) {
     if (check.isOptional !== true && !(name in copy)) {
@@ -200,8 +205,17 @@ export function withMethods(expected: string, ...methods: readonly string[]): Ch
   }
 }
 
-/** A `Clock`. */
-export const clock: Check = withMethods('a clock', 'now', 'wallTime', 'setTimer')
+/** A `Clock`, of which one is kept that never throws. */
+export const clock: Check = {
+  ...withMethods('a clock', 'now', 'wallTime', 'setTimer'),
+  keep: (value) => guarded(value as Clock),
+}
+
+/** A `RandomSource`, of which one is kept that never throws. */
+export const chance: Check = {
+  ...fn,
+  keep: (value) => guardedRandom(value as RandomSource),
+}
 
 /** A value as messages show it: its text when that is short, else its kind. */
 export function show(value: unknown): string {

@@ -4,7 +4,12 @@
  * A seeded one is `seededRandom` of `holdfast/testing`.
  */
 
-/** Returns a number from 0 up to but not including 1, as `Math.random` does. */
+import { quiet } from './events.ts'
+
+/**
+ * Returns a number from 0 up to but not including 1, as `Math.random` does.
+ * While one of your own throws, or gives anything else, that of the machine takes its place.
+ */
 export type RandomSource = () => number
 
 /**
@@ -19,6 +24,19 @@ export type RandomSource = () => number
  * ```
  */
 export const systemRandom: RandomSource = () => Math.random()
+
+/** The same source, except that the machine's answers while it throws, or gives what is no chance. */
+export function guardedRandom(random: RandomSource): RandomSource {
+  return () => {
+    try {
+      const drawn: unknown = quiet(random())
+      if (typeof drawn === 'number' && drawn >= 0 && drawn <= 1) return drawn
+    } catch {
+      // Dice are thrown where an error would leave a call counted for ever.
+    }
+    return systemRandom()
+  }
+}
 
 /** A text that nobody else makes, not even another process; texts made later sort behind. */
 export function uniqueId(wallTime: number): string {

@@ -25,7 +25,7 @@ export abstract class Walk extends Fleet {
   /** The caller aborted before the step at `index` was entered. */
   protected abstract cutBefore(flight: Flight, index: number): void
 
-  /** Asks the step at `index`. A clock or a source of chance of the user's own may throw in there. */
+  /** Asks the step at `index`. What the user has a call weighed by may throw in there. */
   protected ask(flight: Flight, index: number): Admission {
     const step = this.steps[index] as Step
     try {

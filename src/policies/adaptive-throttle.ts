@@ -6,7 +6,16 @@
 import { quiet } from '../core/events.ts'
 import { UNLIMITED } from '../core/gate.ts'
 import { ThrottledError } from '../core/load-errors.ts'
-import { count, duration, fn, number, optional, rate, readOptions } from '../core/options.ts'
+import {
+  chance,
+  count,
+  duration,
+  fn,
+  number,
+  optional,
+  rate,
+  readOptions,
+} from '../core/options.ts'
 import { judge, type Outcome } from '../core/outcome.ts'
 import type { OutcomeWindow } from '../core/outcome-window.ts'
 import type { Policy, Stats } from '../core/policy.ts'
@@ -85,7 +94,7 @@ const checks = {
   maxRejection: optional(rate({ zero: false, one: false })),
   minimumCalls: optional(count(1, Number.MAX_SAFE_INTEGER)),
   isRefusal: optional(fn),
-  random: optional(fn),
+  random: optional(chance),
 }
 
 const DEFAULTS = { multiplier: 2, window: 120_000, maxRejection: 0.9, minimumCalls: 10 } as const

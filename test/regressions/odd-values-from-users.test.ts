@@ -1,10 +1,12 @@
 /** Values and hooks of users that are odder than they look: every call settles, and every slot comes back. */
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import {
+  adaptiveConcurrency,
   bulkhead,
   type Context,
   circuitBreaker,
   pipeline,
+  rateLimiter,
   retry,
   timeout,
 } from '../../src/index.ts'
@@ -72,50 +74,94 @@ describe('a retry without end and without pauses', () => {
   })
 })
 
-describe('a source of chance that throws', () => {
-  it('refuses the call, and the slots outside come back', async () => {
+describe('a source of chance that is broken', () => {
+  const broken: [string, () => unknown][] = [
+    [
+      'throws',
+      () => {
+        throw 'no luck'
+      },
+    ],
+    ['promises', () => Promise.reject(new Error('no luck'))],
+    ['gives text', () => '0'],
+    ['gives NaN', () => Number.NaN],
+    ['gives 2', () => 2],
+    ['gives -1', () => -1],
+  ]
+
+  it.each(broken)(
+    'cannot refuse a call that ramps up, nor keep its slot: it %s',
+    async (_, dice) => {
+      const machine = vi.spyOn(Math, 'random').mockReturnValue(0)
+      const clock = virtualClock()
+      const breaker = circuitBreaker({
+        failureThreshold: 1,
+        resetTimeout: 10,
+        rampUp: 1_000,
+        random: dice as () => number,
+        clock,
+      })
+      const slots = bulkhead({ maxConcurrent: 1, clock })
+      const stack = pipeline({ name: 'stack', clock }, slots, breaker)
+      await caught(stack.execute(() => Promise.reject(new Error('down'))))
+      await clock.advance(10)
+      await stack.execute(() => 'trial')
+
+      expect(breaker.state).toBe('half-open')
+      expect(await stack.execute(() => 'ramping')).toBe('ramping')
+      expect(slots.stats()).toMatchObject({ running: 0, inFlight: 0 })
+      machine.mockRestore()
+    },
+  )
+
+  it.each(broken)('hides no failure, and no Retry-After: it %s', async (_, dice) => {
     const clock = virtualClock()
-    const random = (): number => {
-      throw new RangeError('no luck')
-    }
-    const breaker = circuitBreaker({
-      failureThreshold: 1,
-      resetTimeout: 10,
-      rampUp: 1_000,
-      random,
+    const pauses: number[] = []
+    const policy = retry({
+      maxRetries: 1,
+      baseDelay: 10,
+      random: dice as () => number,
+      onRetry: ({ delay }) => pauses.push(delay),
       clock,
     })
-    const slots = bulkhead({ maxConcurrent: 1, clock })
-    const stack = pipeline({ name: 'stack', clock }, slots, breaker)
-    await caught(stack.execute(() => Promise.reject(new Error('down'))))
-    await clock.advance(10)
-    await stack.execute(() => 'trial')
+    const busy = Object.assign(new Error('busy'), { headers: { 'retry-after': '2' } })
+    const call = caught(policy.execute(() => Promise.reject(busy)))
+    await clock.runAll()
 
-    const call = await caught(stack.execute(() => 'ramping'))
-
-    expect(call.error).toMatchObject({ message: 'no luck' })
-    expect(slots.stats()).toMatchObject({ running: 0, inFlight: 0 })
+    expect((await call).error).toBe(busy)
+    expect(pauses[0]).toBeGreaterThanOrEqual(2_000)
+    expect(pauses[0]).toBeLessThanOrEqual(2_200)
   })
 
-  it('is wrapped when it throws no error', async () => {
+  it.each(broken)('leaves no slot taken when a limit is measured: it %s', async (_, dice) => {
     const clock = virtualClock()
-    const random = (): number => {
-      throw 'no luck'
-    }
-    const breaker = circuitBreaker({
-      failureThreshold: 1,
-      resetTimeout: 10,
-      rampUp: 1,
-      random,
+    const slots = adaptiveConcurrency({
+      initialLimit: 2,
+      window: 0,
+      minSamples: 1,
+      random: dice as () => number,
       clock,
     })
-    await caught(breaker.execute(() => Promise.reject(new Error('down'))))
-    await clock.advance(10)
-    await breaker.execute(() => 'trial')
+    for (let call = 0; call < 5; call++) expect(await slots.execute(() => 'done')).toBe('done')
 
-    const call = await caught(breaker.execute(() => 'ramping'))
+    expect(slots.stats()).toMatchObject({ running: 0, inFlight: 0, succeeded: 5 })
+  })
+})
 
-    expect(call.error).toMatchObject({ name: 'TypeError', cause: 'no luck' })
+describe('a weight that throws no error', () => {
+  it('refuses the call with an error that tells it', async () => {
+    const limiter = rateLimiter({
+      limit: 1,
+      interval: 1_000,
+      weight: () => {
+        throw 'no weight'
+      },
+    })
+
+    const call = await caught(limiter.execute(() => 'never called'))
+
+    expect(call.error).toMatchObject({ name: 'TypeError', cause: 'no weight' })
+    expect(limiter.stats()).toMatchObject({ rejected: 1, inFlight: 0 })
   })
 })
 

@@ -2,7 +2,16 @@
  * The options that all doors to HTTP clients have in common, and what their functions are told.
  */
 import { type Clock, systemClock } from '../../core/clock.ts'
-import { anyOf, boolean, type Check, clock, count, fn, optional } from '../../core/options.ts'
+import {
+  anyOf,
+  boolean,
+  type Check,
+  chance,
+  clock,
+  count,
+  fn,
+  optional,
+} from '../../core/options.ts'
 import { type RandomSource, systemRandom } from '../../core/random.ts'
 import { checkLevels, type HttpLevels, levelChecks, type Sources } from './levels.ts'
 
@@ -48,7 +57,7 @@ export const httpChecks: Readonly<Record<keyof HttpOptions, Check>> = {
   idempotencyKey: optional(anyOf(boolean, fn)),
   travel: optional(boolean),
   clock: optional(clock),
-  random: optional(fn),
+  random: optional(chance),
 }
 
 /** Checks what the options of a door say together. */

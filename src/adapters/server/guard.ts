@@ -4,7 +4,6 @@
  */
 import { nextTurn, systemClock, type Timer } from '../../core/clock.ts'
 import { Emitter, type HoldfastEvent, type Listener, quiet } from '../../core/events.ts'
-import { systemRandom } from '../../core/random.ts'
 import { readTravelled } from '../http/travel.ts'
 import type { SurroundingsOptions } from '../node/surroundings.ts'
 import { ClientRates } from './client-rates.ts'
@@ -86,7 +85,11 @@ export class Guard {
     if (deadlines === 'enforce') this.#late.count(now)
     if (deadline <= now && this.#givesUpOn(now)) return this.#refuse(incoming, 'deadline-passed', 0)
     const priority = this.#priorityOf(request)
-    if (priority <= 0 && this.#pressure.excess > 0 && this.#chance() < this.#pressure.excess) {
+    if (
+      priority <= 0 &&
+      this.#pressure.excess > 0 &&
+      this.settings.random() < this.#pressure.excess
+    ) {
       return this.#refuse(incoming, 'pressure', 0)
     }
     if (this.#running < this.#limit && this.#line.size === 0) return this.#enter(passage)
@@ -203,7 +206,7 @@ export class Guard {
       waited,
       running: this.#running,
       queued: this.#line.size,
-      chance: this.#chance(),
+      chance: this.settings.random(),
       wait,
     })
     const { name: policy } = this.settings
@@ -253,17 +256,6 @@ export class Guard {
     }
     if (typeof priority !== 'number' || Number.isNaN(priority)) return 0
     return Math.max(-10, Math.min(10, Math.round(priority)))
-  }
-
-  /** Loaded dice must not leave a request unanswered. */
-  #chance(): number {
-    let drawn: unknown
-    try {
-      drawn = quiet(this.settings.random?.())
-    } catch {
-      // As good as none.
-    }
-    return typeof drawn === 'number' && drawn >= 0 && drawn < 1 ? drawn : systemRandom()
   }
 }
 

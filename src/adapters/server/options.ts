@@ -1,6 +1,7 @@
 /** Options of an overload guard, and their defaults. */
 import {
   type Checks,
+  chance,
   count,
   duration,
   fn,
@@ -12,7 +13,7 @@ import {
   readOptions,
   string,
 } from '../../core/options.ts'
-import type { RandomSource } from '../../core/random.ts'
+import { type RandomSource, systemRandom } from '../../core/random.ts'
 import { DEADLINE_HEADER } from '../http/travel.ts'
 import { type ClientLimit, clientLimitCheck } from './client-rates.ts'
 import type { GuardedRequest } from './request.ts'
@@ -69,6 +70,7 @@ const DEFAULTS = {
   maxEventLoopDelay: 200,
   maxHeapUsed: 0.95,
   retryAfter: 1_000,
+  random: systemRandom,
 } as const
 
 /** The options in force. */
@@ -79,7 +81,7 @@ export type Settings = {
 } & Pick<OverloadGuardOptions, Chosen>
 
 /** What has no default that could be written down. */
-type Chosen = 'priority' | 'perClient' | 'exempt' | 'random'
+type Chosen = 'priority' | 'perClient' | 'exempt'
 
 /** RFC 9110, section 5.6.2. */
 const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/
@@ -105,7 +107,7 @@ const checks: Checks<OverloadGuardOptions> = {
   maxEventLoopDelay: optional(duration({ zero: false, infinite: true })),
   maxHeapUsed: optional(rate({ zero: false })),
   retryAfter: optional(duration()),
-  random: optional(fn),
+  random: optional(chance),
 }
 
 /** @throws TypeError or RangeError, naming the option, its value and its range. */

@@ -7,6 +7,7 @@ import { type Backoff, exponential } from '../../core/backoff.ts'
 import { type Clock, systemClock } from '../../core/clock.ts'
 import {
   type Check,
+  chance,
   checkOption,
   clock,
   count,
@@ -102,7 +103,7 @@ const sharedChecks = {
   },
   entry: optional(place),
   clock: optional(clock),
-  random: optional(fn),
+  random: optional(chance),
 }
 
 /** The settings of every pool, by name. */

@@ -1,7 +1,7 @@
 /**
  * The options of an adaptive concurrency limit: what they mean, what they may be, and which contradict.
  */
-import { count, duration, fn, oneOf, optional, readOptions } from '../../core/options.ts'
+import { chance, count, duration, fn, oneOf, optional, readOptions } from '../../core/options.ts'
 import { type PriorityOption, priorityCheck } from '../../core/priority.ts'
 import type { RandomSource } from '../../core/random.ts'
 import { SLOT_DEFAULTS } from '../../core/slot-policy.ts'
@@ -98,5 +98,5 @@ const checks = {
   maxWait: optional(duration({ zero: false, infinite: true })),
   abandonAfter: optional(duration({ infinite: true })),
   priority: optional(priorityCheck),
-  random: optional(fn),
+  random: optional(chance),
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { guarded } from '../../core/guarded-clock.ts'
 import { countWindow, timeWindow } from '../../core/window.ts'
 import { virtualClock } from '../../testing/virtual-clock.ts'
 import { circuitBreaker } from './circuit-breaker.ts'
@@ -18,9 +19,10 @@ describe('the options of a circuit breaker', () => {
   })
 
   it('may all be given, at the edges of their ranges', () => {
+    const clock = virtualClock()
     const least = {
       name: 'payment',
-      clock: virtualClock(),
+      clock,
       latency: true,
       failureThreshold: 1,
       failureRate: Number.MIN_VALUE,
@@ -39,7 +41,7 @@ describe('the options of a circuit breaker', () => {
       random: () => 0,
     }
 
-    expect(read(least)).toEqual(least)
+    expect(read(least)).toEqual({ ...least, clock: guarded(clock), random: expect.any(Function) })
     expect(read({ failureRate: 1, window: timeWindow(10), minimumCalls: 1e9 })).toBeDefined()
   })
 

@@ -4,6 +4,7 @@
 import { quiet } from '../../core/events.ts'
 import {
   anyOf,
+  chance,
   count,
   duration,
   fn,
@@ -116,7 +117,7 @@ const checks = {
   isFailure: optional(fn),
   isFailureResult: optional(fn),
   mode: optional(oneOf(['enabled', 'metrics-only', 'disabled'])),
-  random: optional(fn),
+  random: optional(chance),
 }
 
 function checkWindow(window: WindowDescription): void {

@@ -5,6 +5,7 @@ import { type Backoff, boundDelay, exponential, type Jitter } from '../../core/b
 import type { GaveUp } from '../../core/events.ts'
 import { anyJitter } from '../../core/jitter.ts'
 import {
+  chance,
   count,
   duration,
   fn,
@@ -104,7 +105,7 @@ const checks = {
   afterAttempt: optional(fn),
   onRetry: optional(fn),
   onGiveUp: optional(fn),
-  random: optional(fn),
+  random: optional(chance),
 }
 
 /** What is in force where nothing was said, for whoever reads a description. */

@@ -10,7 +10,7 @@ import {
   TimeoutError,
   timeout,
 } from 'holdfast'
-import { scripted, seededRandom, type VirtualClock, virtualClock } from 'holdfast/testing'
+import { scripted, type VirtualClock, virtualClock } from 'holdfast/testing'
 import { describe, expect, it } from 'vitest'
 import { hangs, rejection } from '../../../test/support/calls.ts'
 import { type Retry, retry } from './retry.ts'
@@ -234,22 +234,21 @@ describe('what is retried', () => {
 describe('the pauses', () => {
   it('are what the backoff says, which is told the number and the pause before', async () => {
     const clock = virtualClock()
-    const random = seededRandom(1)
     const asked: unknown[] = []
     const policy = retry({
       backoff: (attempt, state) => {
-        asked.push([attempt, state.previous, state.random === random])
+        asked.push([attempt, state.previous, state.random()])
         return attempt * 10
       },
-      random,
+      random: () => 0.25,
       clock,
     })
 
     expect(await attempts(policy, clock)).toEqual([0, 10, 30, 60])
     expect(asked).toEqual([
-      [1, 0, true],
-      [2, 10, true],
-      [3, 20, true],
+      [1, 0, 0.25],
+      [2, 10, 0.25],
+      [3, 20, 0.25],
     ])
   })
 

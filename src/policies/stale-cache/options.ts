@@ -3,6 +3,7 @@
  */
 import {
   boolean,
+  chance,
   count,
   duration,
   fn,
@@ -162,5 +163,5 @@ const checks = {
   sizeOf: optional(fn),
   store: optional(withMethods('a store', 'get', 'set', 'delete')),
   storeTimeout: optional(duration({ zero: false })),
-  random: optional(fn),
+  random: optional(chance),
 }

@@ -12,6 +12,7 @@ import {
   anyOf,
   type Check,
   type Checks,
+  chance,
   checkOption,
   clock,
   count,
@@ -73,7 +74,7 @@ export const queueChecks: Checks<QueueOptions> = {
   maxPayloadBytes: optional(positiveInteger),
   keepCompleted: optional(duration()),
   clock: optional(clock),
-  random: optional(fn),
+  random: optional(chance),
 }
 
 export function settleQueue(options: QueueOptions): QueueSettings {

@@ -1,6 +1,7 @@
 /**
  * One resource of a pool, from the moment its place is taken until that place is free again.
  */
+import type { RandomSource } from '../../core/random.ts'
 
 /** One of the sets that a resource can be in. It is always in exactly one. */
 export class Place {
@@ -16,21 +17,11 @@ export class Place {
 export interface Bounds {
   readonly maxLifetime: number
   readonly keepaliveInterval: number
-  readonly random: () => number
+  readonly random: RandomSource
 }
 
 /** By how much less a resource may wait to be kept alive. */
 export const KEEPALIVE_SPREAD = 0.1
-
-/** Chance is the user's too: without it, all is as if it had fallen on 0. */
-function draw(random: () => number): number {
-  try {
-    const drawn = random()
-    return drawn >= 0 && drawn <= 1 ? drawn : 0
-  } catch {
-    return 0
-  }
-}
 
 export class Member<R> {
   /** Changed by the inventory alone. */
@@ -73,9 +64,9 @@ export class Member<R> {
   begin(now: number, bounds: Bounds): void {
     const { maxLifetime, keepaliveInterval, random } = bounds
     this.usedAt = now
-    this.keepaliveInterval = keepaliveInterval * (1 - KEEPALIVE_SPREAD * draw(random))
+    this.keepaliveInterval = keepaliveInterval * (1 - KEEPALIVE_SPREAD * random())
     // Condemned while it was made: it stays so.
-    if (this.verdict === undefined) this.expiresAt = now + maxLifetime * (1 - 0.025 * draw(random))
+    if (this.verdict === undefined) this.expiresAt = now + maxLifetime * (1 - 0.025 * random())
   }
 
   /** Says that it must not be lent again. The first reason stays. */

@@ -2,6 +2,7 @@
 import { type Backoff, exponential } from '../../core/backoff.ts'
 import { type Clock, systemClock } from '../../core/clock.ts'
 import {
+  chance,
   clock,
   count,
   duration,
@@ -152,7 +153,7 @@ const checks = {
   breaker: optional(withMethods('a policy', 'execute')),
   hookTimeout: optional(positiveLimit),
   clock: optional(clock),
-  random: optional(fn),
+  random: optional(chance),
 }
 
 export function settle<R>(given: PoolOptions<R>): Settings<R> {
