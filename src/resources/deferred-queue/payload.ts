@@ -73,6 +73,9 @@ class Inspection {
     if (Array.isArray(value)) {
       // By index: a hole would come out as null.
       for (let at = 0; at < value.length; at++) this.visit(value[at], `${path}[${at}]`, depth + 1)
+      if (Object.keys(value).length > value.length) {
+        throw this.#fault(path, 'is a list with names besides, which would be lost')
+      }
     } else {
       this.#visitRecord(value, path, depth)
     }

@@ -50,6 +50,7 @@ export function acceptsJobs(start: StartStore): void {
       ['bytes', { file: new Uint8Array(3) }, 'payload.file'],
       ['a list that says something else of itself', { items: listSaying('else') }, 'payload.items'],
       ['a list of a class of its own', [new (class Rows extends Array {})()], 'payload[0]'],
+      ['a list with names of its own', { found: 'tea'.match(/(t)e/) }, 'payload.found'],
       ['a name that is a symbol', { item: { [Symbol('s')]: 1 } }, 'payload.item'],
     ]
     it.each(refused)('refuses %s as a payload', async (_what, payload, path) => {
