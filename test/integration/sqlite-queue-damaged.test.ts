@@ -177,6 +177,28 @@ describe('rows that nobody can read', () => {
   })
 })
 
+describe('a key whose first job cannot be run any more', () => {
+  it.each([
+    ['cannot be read', "UPDATE holdfast_jobs SET state = 77 WHERE id = 'first'"],
+    ['was deleted by hand', "DELETE FROM holdfast_jobs WHERE id = 'first'"],
+  ])('is not blocked for ever when it %s', async (_what, spoil) => {
+    const database = handle(join(folder, 'lanes.db'))
+    const before = sqliteQueue({ database })
+    for (const id of ['first', 'second', 'third']) await before.enqueue(id, { id, key: 'k' })
+    await before.close()
+    database.exec(spoil)
+
+    const queue = sqliteQueue({ database })
+    expect(await queue.counts()).toMatchObject({ waiting: 1, blocked: 1 })
+    const seen: unknown[] = []
+    queue.process((job) => void seen.push(job.payload), { maxConcurrent: 1 })
+    while ((await queue.counts()).completed < 2) await new Promise(setImmediate)
+
+    expect(seen).toEqual(['second', 'third'])
+    await queue.close()
+  })
+})
+
 /** A file with a checkpointed part and a part in its write-ahead log, and where to cut either. */
 async function filled(): Promise<{ file: string; cuts: { part: '' | '-wal'; length: number }[] }> {
   const file = join(folder, 'jobs.db')

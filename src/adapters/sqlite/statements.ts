@@ -69,6 +69,11 @@ const SQL = {
   longestLease: 'SELECT max(lease_time) AS at FROM holdfast_jobs WHERE queue = ? AND state = 1',
   mendStates: `UPDATE holdfast_jobs SET state = 3, lease = NULL, reason = 'unreadable'
     WHERE queue = ? AND state NOT IN (0, 1, 2, 3, 4)`,
+  // Those before them were set aside here, or deleted by hand.
+  mendLanes: `UPDATE holdfast_jobs SET state = 0
+    WHERE queue = ? AND state = 2 AND NOT EXISTS (SELECT 1 FROM holdfast_jobs AS before
+      WHERE before.queue = holdfast_jobs.queue AND before.key = holdfast_jobs.key
+        AND before.key IS NOT NULL AND before.state < 3 AND before.seq < holdfast_jobs.seq)`,
   mendDue: `UPDATE holdfast_jobs SET due_at = due_at - (stamped_at - ?), stamped_at = ?
     WHERE queue = ? AND state IN (0, 2) AND stamped_at > ?`,
   mendLeases: `UPDATE holdfast_jobs SET lease_until = ? + lease_time

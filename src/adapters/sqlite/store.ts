@@ -139,6 +139,7 @@ export class SqliteStore implements JobStore {
   setUp(): void {
     this.#mend()
     this.#sql.mendStates.run(this.#queue)
+    this.#sql.mendLanes.run(this.#queue)
     this.#tally.begin()
     this.#tally.recount()
     this.#tally.commit()
