@@ -166,7 +166,10 @@ export interface JobWorker extends AsyncDisposable {
   /** Takes no job any more until `resume()`; those under way go on. */
   pause(): void
   resume(): void
-  /** Takes no job any more, waits for those under way, and hands back those that do not end in time. */
+  /**
+   * Takes no job any more, waits for those under way, and hands back those that do not end in time.
+   * Further calls share the report; of several limits the shortest counts.
+   */
   stop(options?: { readonly timeout?: number | undefined }): Promise<StopReport>
 }
 
@@ -224,7 +227,8 @@ export interface DeferredQueue<P = unknown> extends AsyncDisposable {
   resume(): void
   /**
    * Stops its workers, then lets go of the store. The user's own handle or client stays open.
-   * Bounded by the `stopTimeout` of its workers, or `timeout`; further calls share the report.
+   * Bounded by the `stopTimeout` of its workers, or `timeout`; further calls share the report, and the shortest
+   * limit counts.
    */
   close(options?: { readonly timeout?: number | undefined }): Promise<QueueCloseReport>
   /** Hands every event to `listener` until the returned function is called. */

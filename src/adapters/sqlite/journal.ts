@@ -69,9 +69,13 @@ export class Journal {
     })
   }
 
-  /** Resolves when whatever is to be written now has been, or could not be. */
-  async settled(): Promise<void> {
-    if (this.#waiting.length > 0) await this.write('', 'waiting', () => {}).catch(() => {})
+  /** Resolves when whatever this queue has to write has been written, or could not be. */
+  async settled(queue: string): Promise<void> {
+    while (this.#waiting.some((entry) => entry.queue === queue)) {
+      await this.write(queue, 'waiting', () => {}).catch(() => {})
+      // Jobs that were taken too late to be run are handed back: that is to be written, too.
+      await new Promise<void>((resolve) => inNextTurn(this.#options.clock, resolve))
+    }
   }
 
   /** Reads, without a transaction; waits when somebody holds the file for himself, as after a crash. */

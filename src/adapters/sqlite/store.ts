@@ -130,7 +130,7 @@ export class SqliteStore implements JobStore {
   }
 
   async close(): Promise<void> {
-    await this.#journal.settled()
+    await this.#journal.settled(this.#settings.name)
     this.#journal.participants.delete(this.#tally)
     this.#release()
   }

@@ -7,6 +7,7 @@ import type { Timer } from '../../core/clock.ts'
 import type { DeadReason, Job, JobHandler } from '../../core/deferred-queue.ts'
 import { type JobChanged, quiet } from '../../core/events.ts'
 import type { ProcessSettings } from './options.ts'
+import { Patience } from './patience.ts'
 import { parse } from './payload.ts'
 import { Run } from './run.ts'
 import type { Settlement, TakenJob } from './store.ts'
@@ -35,11 +36,13 @@ export class Hands {
   readonly #settings: ProcessSettings
   readonly #listener: HandsListener
   readonly #judge: Judge
+  readonly #patience: Patience
   readonly #runs = new Set<Run>()
   /** Those whose handlers have not ended. */
   #atWork = 0
   #renewal: Timer | undefined
   #isShut = false
+  #isLaid = false
   #handedBack = 0
   #onEmpty: (() => void) | undefined
 
@@ -54,6 +57,7 @@ export class Hands {
     this.#settings = settings
     this.#listener = listener
     this.#judge = new Judge(settings, place.queue.random)
+    this.#patience = new Patience(place.queue.clock)
   }
 
   get size(): number {
@@ -75,19 +79,24 @@ export class Hands {
     this.#atWork++
     this.#renewal ??= clock.setTimer(this.#renew, this.#settings.leaseTime / 4)
     void this.#work(run, isUnwanted).then(() => this.#release(run))
+    // It came when nobody waited any more: it is handed back now, or when its lease runs out.
+    if (this.#isLaid) void this.#letGo(run)
   }
 
-  /** Begins nothing any more: what still comes is handed back. */
-  shut(): void {
+  /** Begins nothing any more, and is patient for so long at most: what still comes is handed back. */
+  shut(timeout: number): void {
     this.#isShut = true
+    this.#patience.shorten(timeout)
   }
 
-  /** Waits until all have ended; after `timeout` tells them to; a breath later hands the rest back. */
-  async lay(timeout: number): Promise<number> {
-    if (!(await this.#isEmptyWithin(timeout))) {
+  /** Waits until all have ended; when patience is over tells them to; a breath later hands the rest back. */
+  async lay(): Promise<number> {
+    if (!(await this.#patience.outlasts(this.#emptied()))) {
       for (const run of this.#runs) run.stop()
-      if (!(await this.#isEmptyWithin(GRACE))) await Promise.all([...this.#runs].map(this.#letGo))
+      await settlesWithin(this.#place.queue.clock, this.#emptied(), GRACE)
+      await Promise.all([...this.#runs].map(this.#letGo))
     }
+    this.#isLaid = true
     this.#renewal?.cancel()
     return this.#handedBack
   }
@@ -270,17 +279,15 @@ export class Hands {
     this.#listener.freed()
   }
 
-  #isEmptyWithin(timeout: number): Promise<boolean> {
-    if (this.#runs.size === 0) return Promise.resolve(true)
-    const empty = new Promise<void>((resolve) => {
+  async #emptied(): Promise<void> {
+    if (this.#runs.size === 0) return
+    await new Promise<void>((resolve) => {
       this.#onEmpty = resolve
     })
-    return settlesWithin(this.#place.queue.clock, empty, timeout)
   }
 
-  #pause(delay: number): Promise<void> {
-    return new Promise((resolve) => this.#place.queue.clock.setTimer(resolve, delay))
-  }
+  readonly #pause = (delay: number): Promise<void> =>
+    new Promise((resolve) => this.#place.queue.clock.setTimer(resolve, delay))
 
   #monotonic(wallTime: number | undefined): number {
     if (wallTime === undefined) return Number.POSITIVE_INFINITY

@@ -14,6 +14,7 @@ import type {
   QueueCloseReport,
   QueueCounts,
   Receipt,
+  StopReport,
 } from '../../core/deferred-queue.ts'
 import type { HoldfastEvent, Listener } from '../../core/events.ts'
 import { checkOption, fn } from '../../core/options.ts'
@@ -146,7 +147,8 @@ class StoredQueue<P> implements DeferredQueue<P> {
 
   async close(options?: { readonly timeout?: number | undefined }): Promise<QueueCloseReport> {
     const timeout = readStop('queue.close', options)
-    this.#closing ??= this.#close(timeout)
+    const stopped = [...this.#workers].map((worker) => worker.stop({ timeout }))
+    this.#closing ??= this.#close(stopped)
     return this.#closing
   }
 
@@ -163,12 +165,10 @@ class StoredQueue<P> implements DeferredQueue<P> {
     return this.#store
   }
 
-  async #close(timeout: number | undefined): Promise<QueueCloseReport> {
+  async #close(stopped: readonly Promise<StopReport>[]): Promise<QueueCloseReport> {
     const errors: unknown[] = []
     const note = (error: unknown): undefined => void errors.push(error)
-    const reports = await Promise.all(
-      [...this.#workers].map((worker) => worker.stop({ timeout }).catch(note)),
-    )
+    const reports = await Promise.all(stopped.map((report) => report.catch(note)))
     if (this.#adding.size > 0) {
       const { clock } = this.#settings
       await settlesWithin(clock, Promise.allSettled(this.#adding), BREATH)

@@ -81,7 +81,8 @@ export class Worker implements JobWorker {
 
   stop(options?: { readonly timeout?: number | undefined }): Promise<StopReport> {
     const timeout = readStop('worker.stop', options) ?? this.#settings.stopTimeout
-    this.#stopped ??= this.#stop(timeout)
+    this.#hands.shut(timeout)
+    this.#stopped ??= this.#stop()
     return this.#stopped
   }
 
@@ -177,15 +178,14 @@ export class Worker implements JobWorker {
     this.#timer = this.#place.queue.clock.setTimer(() => this.look(), delay)
   }
 
-  async #stop(timeout: number): Promise<StopReport> {
-    this.#hands.shut()
+  async #stop(): Promise<StopReport> {
     this.#unwatch()
     this.#timer?.cancel()
     unlink(this.#linked)
     // What is being taken must come into these hands, to be handed back.
     if (this.#looking !== undefined)
       await settlesWithin(this.#place.queue.clock, this.#looking, BREATH)
-    const handedBack = await this.#hands.lay(timeout)
+    const handedBack = await this.#hands.lay()
     this.#onStop()
     return { handedBack }
   }
