@@ -31,12 +31,16 @@ export class Line<R> {
 
   /** Stands in line until `due`. `signal` must not be aborted yet. */
   join(
+    waiter: Waiter<R>,
     now: number,
     due: number,
     signal: AbortSignal | undefined,
     borrower: Error | undefined,
   ): Promise<Member<R>> {
-    const waiter = new Waiter<R>(now, due, borrower)
+    waiter.since = now
+    waiter.due = due
+    if (borrower !== undefined) waiter.borrower = borrower
+    waiter.inLine = true
     const last = this.#last
     this.#last = waiter
     if (last === undefined) this.#first = waiter
@@ -50,7 +54,7 @@ export class Line<R> {
       link(signal, waiter.caller)
     }
     if (due < this.#due) this.#arm(due)
-    return waiter.granted
+    return new Promise(waiter.handles)
   }
 
   /** The first in line, who leaves it and must be granted something. */
@@ -126,25 +130,24 @@ export class Line<R> {
   }
 }
 
+/** One in line. It may come back, when what it was granted or refused is over. */
 export class Waiter<R> {
-  readonly since: number
-  readonly due: number
-  readonly borrower: Error | undefined
+  since = 0
+  due = 0
+  borrower: Error | undefined = undefined
   grant: (member: Member<R>) => void = nothing
   reject: (error: unknown) => void = nothing
-  readonly granted: Promise<Member<R>> = new Promise((grant, reject) => {
-    this.grant = grant
-    this.reject = reject
-  })
   ahead: Waiter<R> | undefined = undefined
   behind: Waiter<R> | undefined = undefined
   caller: Caller | undefined = undefined
-  inLine = true
+  inLine = false
 
-  constructor(since: number, due: number, borrower: Error | undefined) {
-    this.since = since
-    this.due = due
-    this.borrower = borrower
+  readonly handles = (
+    grant: (member: Member<R>) => void,
+    reject: (error: unknown) => void,
+  ): void => {
+    this.grant = grant
+    this.reject = reject
   }
 }
 
@@ -160,4 +163,4 @@ export class Caller implements Linked {
   }
 }
 
-function nothing(): void {}
+export function nothing(): void {}

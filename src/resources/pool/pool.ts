@@ -12,11 +12,12 @@ import { Cancelling } from './cancelling.ts'
 import { close, drain } from './closing.ts'
 import type { AcquireOptions, CloseReport, Lease, Pool, PoolStats } from './contract.ts'
 import { begin, follow } from './hook.ts'
-import { Caller } from './line.ts'
+import { Caller, Waiter } from './line.ts'
 import { Loan } from './loan.ts'
 import type { Member } from './member.ts'
 import { faultOf, type PoolOptions, readTimeout, settle } from './options.ts'
 import { Supply } from './supply.ts'
+import { WaitingUses } from './waiting-use.ts'
 import { warmUp } from './warming.ts'
 
 /**
@@ -55,11 +56,13 @@ export function createPool<R>(options: PoolOptions<R>): Pool<R> {
 class ResourcePool<R> implements Pool<R> {
   readonly name: string
   readonly #supply: Supply<R>
+  readonly #waiting: WaitingUses<R>
   #closing: Promise<CloseReport> | undefined
 
   constructor(supply: Supply<R>) {
     this.name = supply.settings.name
     this.#supply = supply
+    this.#waiting = new WaitingUses(supply)
   }
 
   use<T>(fn: (resource: R) => T | PromiseLike<T>, options?: AcquireOptions): Promise<T> {
@@ -152,17 +155,25 @@ class ResourcePool<R> implements Pool<R> {
     return new Loan(this.#supply, await this.#obtain(options))
   }
 
-  async #useLater<T>(
+  #useLater<T>(
     fn: (resource: R) => T | PromiseLike<T>,
     options: AcquireOptions | undefined,
   ): Promise<T> {
     if (typeof fn !== 'function') {
-      throw new TypeError(`pool "${this.name}": use needs a function, but was given ${typeof fn}`)
+      const fault = `pool "${this.name}": use needs a function, but was given ${typeof fn}`
+      return Promise.reject(new TypeError(fault))
     }
+    if (options !== undefined || this.#supply.phase !== 'open') return this.#useWith(fn, options)
+    const use = this.#waiting.take(fn)
+    return use.follow(this.#wait(use, undefined, Number.POSITIVE_INFINITY))
+  }
+
+  async #useWith<T>(
+    fn: (resource: R) => T | PromiseLike<T>,
+    options: AcquireOptions | undefined,
+  ): Promise<T> {
     const supply = this.#supply
-    const member = await (options === undefined && supply.phase === 'open'
-      ? this.#wait(undefined, Number.POSITIVE_INFINITY)
-      : this.#obtain(options))
+    const member = await this.#obtain(options)
     const signal = options?.signal
     if (signal !== undefined) return this.#useWatched(fn, member, signal)
     // The pool may have been closed between the grant and this.
@@ -233,10 +244,10 @@ class ResourcePool<R> implements Pool<R> {
     if (signal?.aborted === true) return Promise.reject(signal.reason)
     const member = supply.take()
     if (member !== undefined) return Promise.resolve(member)
-    return this.#wait(signal, deadline)
+    return this.#wait(new Waiter(), signal, deadline)
   }
 
-  #wait(signal: AbortSignal | undefined, deadline: number): Promise<Member<R>> {
+  #wait(waiter: Waiter<R>, signal: AbortSignal | undefined, deadline: number): Promise<Member<R>> {
     const supply = this.#supply
     const { settings, line, inventory } = supply
     const allLent = inventory.lent.size === settings.limit
@@ -247,7 +258,7 @@ class ResourcePool<R> implements Pool<R> {
     const inherited = inheritedDeadline(settings.clock)
     const due = Math.min(now + settings.acquireTimeout, deadline, inherited)
     const borrower = supply.watchesLoans ? new Error('borrowed here') : undefined
-    const granted = line.join(now, due, signal, borrower)
+    const granted = line.join(waiter, now, due, signal, borrower)
     // All are lent: nothing can be done but wait.
     if (allLent) return granted
     supply.maker.knock()
