@@ -8,7 +8,7 @@ import type { HoldfastEvent, Listener } from '../../core/events.ts'
 import { checkOption, fn, readOptions, show } from '../../core/options.ts'
 import { stackless } from '../../core/stackless.ts'
 import type { Batch } from './batch.ts'
-import { Entry } from './cache.ts'
+import { type AnswerCache, Entry } from './cache.ts'
 import {
   type Batcher,
   type BatcherOptions,
@@ -22,7 +22,7 @@ import {
   signalsFrom,
 } from './contract.ts'
 import { Dispatcher } from './dispatcher.ts'
-import { BatcherClosedError, BatcherFullError } from './errors.ts'
+import { BatcherClosedError } from './errors.ts'
 import { Group } from './group.ts'
 
 /**
@@ -79,6 +79,8 @@ class KeyBatcher extends Dispatcher implements Batcher<unknown, unknown> {
   #closed: Promise<void> | undefined
   /** Neither the cache nor the batch is asked whether a key is known already. */
   readonly #isPlain: boolean
+  /** The cache knows its answers by the keys themselves, and may be asked. */
+  #asksByKey: boolean
   /** Keys that a batch takes without another look: it is neither full then, nor the queue. */
   #room = 0
   /** Where the last load went. */
@@ -95,6 +97,7 @@ class KeyBatcher extends Dispatcher implements Batcher<unknown, unknown> {
     this.#maxBatchSize = options.maxBatchSize ?? 1000
     this.#maxQueue = options.maxQueue ?? 100_000
     this.#isPlain = this.cache === undefined && this.idOf === undefined
+    this.#asksByKey = this.cache !== undefined && this.idOf === undefined
   }
 
   load(key: unknown, options?: LoadOptions): Promise<unknown> {
@@ -105,6 +108,15 @@ class KeyBatcher extends Dispatcher implements Batcher<unknown, unknown> {
       this.#loads++
       this.queued++
       return open.take(key)
+    }
+    if (this.#asksByKey) {
+      // What a cache is for: an answer that is there.
+      const known = (this.cache as AnswerCache).get(key)?.promise
+      if (known !== undefined) {
+        this.#loads++
+        this.hits++
+        return known
+      }
     }
     return this.#loadAnyhow(key)
   }
@@ -169,6 +181,7 @@ class KeyBatcher extends Dispatcher implements Batcher<unknown, unknown> {
   async close(options?: LoadOptions): Promise<void> {
     const { signal } = readOptions('batcher', options, loadChecks)
     this.#room = 0
+    this.#asksByKey = false
     this.#closed ??= this.flush()
     if (signal === undefined) return this.#closed
     const drop = (): void => this.dropAll(signal.reason)
@@ -235,17 +248,7 @@ class KeyBatcher extends Dispatcher implements Batcher<unknown, unknown> {
   #checkOpen(count: number): void {
     if (this.#closed !== undefined) throw stackless(() => new BatcherClosedError(this.name))
     this.#loads += count
-    if (count > 1 && this.queued + count > this.#maxQueue) throw this.#full()
-  }
-
-  #full(): BatcherFullError {
-    const error = stackless(() => new BatcherFullError(this.name, this.queued, this.#maxQueue))
-    if (this.emitter.observed) {
-      const { name: policy } = this
-      const at = this.clock.now()
-      this.emitter.emit({ type: 'reject', policy, pipeline: policy, at, error })
-    }
-    return error
+    if (count > 1 && this.queued + count > this.#maxQueue) throw this.full(this.#maxQueue)
   }
 
   /** The answer if it is known; otherwise `#into` and `#at` say where it will be. */
@@ -278,7 +281,7 @@ class KeyBatcher extends Dispatcher implements Batcher<unknown, unknown> {
   }
 
   #add(key: unknown, id: unknown): void {
-    if (this.queued >= this.#maxQueue) throw this.#full()
+    if (this.queued >= this.#maxQueue) throw this.full(this.#maxQueue)
     const batch = this.open ?? this.begin()
     const position = batch.add(key, id)
     this.queued++

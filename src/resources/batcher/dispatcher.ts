@@ -5,11 +5,13 @@ import { outside } from '../../core/ambient.ts'
 import { type Clock, nextTurn, systemClock } from '../../core/clock.ts'
 import { Emitter } from '../../core/events.ts'
 import { capture, resolveNew } from '../../core/handles.ts'
+import { stackless } from '../../core/stackless.ts'
 import { Place, Slots } from '../concurrency/slots.ts'
 import { readAnswers } from './answers.ts'
 import { Batch, type Owner } from './batch.ts'
 import { AnswerCache } from './cache.ts'
 import type { BatcherOptions, CacheOptions, LoadMany } from './contract.ts'
+import { BatcherFullError } from './errors.ts'
 
 export abstract class Dispatcher implements Owner {
   readonly name: string
@@ -72,6 +74,16 @@ export abstract class Dispatcher implements Owner {
     if (maxWait === 0) nextTurn(() => this.due(batch))
     else batch.timer = this.clock.setTimer(() => this.due(batch), maxWait)
     return batch
+  }
+
+  protected full(maxQueue: number): BatcherFullError {
+    const error = stackless(() => new BatcherFullError(this.name, this.queued, maxQueue))
+    if (this.emitter.observed) {
+      const { name: policy } = this
+      const at = this.clock.now()
+      this.emitter.emit({ type: 'reject', policy, pipeline: policy, at, error })
+    }
+    return error
   }
 
   /** Its time has come: it goes, or waits for a batch before it to end, and may fill up meanwhile. */
