@@ -50,8 +50,7 @@ describe('pressure', () => {
     const { pressure, clock } = pressureOf({ maxEventLoopDelay: 20 })
     pressure.start()
     for (let period = 0; period < 4; period++) {
-      // One tick in each period, the first after a reset measures nothing. So long that a tick
-      // or two more, when the machine is busy with other things, do not outweigh it.
+      // So long that the few ticks of the turns between do not outweigh it.
       await turns(1, 300)
       await clock.advance(250)
     }

@@ -28,6 +28,9 @@ export class Pressure {
   readonly #clock: Clock
   #histogram: IntervalHistogram | undefined
   #timer: Timer | undefined
+  /** Of all that was measured so far: how many ticks, and how long they took in sum, in ns. */
+  #ticks = 0
+  #total = 0
   #reading: PressureReading = { eventLoopDelay: 0, heapUsed: 0 }
 
   constructor(limits: PressureLimits, clock: Clock = systemClock) {
@@ -46,6 +49,8 @@ export class Pressure {
     if (maxEventLoopDelay === Number.POSITIVE_INFINITY && maxHeapUsed >= 1) return
     this.#histogram = monitorEventLoopDelay({ resolution: RESOLUTION })
     this.#histogram.enable()
+    this.#ticks = 0
+    this.#total = 0
     this.#arm()
   }
 
@@ -74,14 +79,17 @@ export class Pressure {
   }
 
   readonly #look = (): void => {
-    const { mean = Number.NaN } = this.#histogram ?? {}
+    const { count = 0, mean = 0 } = this.#histogram ?? {}
     const { used_heap_size: used, heap_size_limit: limit } = getHeapStatistics()
     let { eventLoopDelay } = this.#reading
-    // After a reset the first tick only begins to measure. A loop that is blocked for longer than a period
-    // makes one tick in it: without a number what was known holds, and what is measured is not thrown away.
-    if (!Number.isNaN(mean)) {
-      eventLoopDelay = Math.max(0, mean / 1e6 - RESOLUTION)
-      this.#histogram?.reset()
+    // The histogram is never reset: the first tick after that would only begin to measure, and a block
+    // before it would go unseen. A loop that made no tick in a period is as late as it was.
+    if (count > this.#ticks) {
+      const total = mean * count
+      const length = (total - this.#total) / (count - this.#ticks)
+      eventLoopDelay = Math.max(0, length / 1e6 - RESOLUTION)
+      this.#ticks = count
+      this.#total = total
     }
     this.#reading = { eventLoopDelay, heapUsed: used / limit }
     this.#arm()
