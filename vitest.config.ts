@@ -37,6 +37,9 @@ const slow: string[] = ['test/package/**', 'test/integration/**', 'test/examples
 // one that fails fails again.
 const retry = process.env['CI'] ? 2 : 0
 
+// How long a test asks again for what must come: a machine that is busy with other things is late.
+const expect = { poll: { timeout: 20_000 } }
+
 const story = 'test/examples/shop.test.ts'
 const overload = 'test/integration/overload.test.ts'
 
@@ -54,6 +57,7 @@ const config: ViteUserConfig = defineConfig({
           exclude: slow,
           // Ends what hangs; a machine that is busy with other things is no reason to fail.
           testTimeout: 60_000,
+          expect,
           retry,
         },
       },
@@ -87,9 +91,10 @@ const config: ViteUserConfig = defineConfig({
           name: 'integration',
           include: ['test/integration/**/*.test.ts', 'test/examples/**/*.test.ts'],
           exclude: [story, overload],
+          expect,
           retry,
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
         },
       },
       {

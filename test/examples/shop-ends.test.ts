@@ -47,8 +47,8 @@ describe('however it ends', () => {
 
     // Each of the others has a port of its own, and notices by itself that it is alone.
     expect(ports).toHaveLength(portsOfAll)
-    await vi.waitFor(async () => expect(await openPorts(ports)).toEqual([]), 5_000)
-    await vi.waitFor(() => expect(show.files()).toEqual([]), 5_000)
+    await vi.waitFor(async () => expect(await openPorts(ports)).toEqual([]), 20_000)
+    await vi.waitFor(() => expect(show.files()).toEqual([]), 20_000)
   })
 
   // The database takes its first second to be made: its folder, its files, its server.
@@ -82,7 +82,7 @@ describe('however it ends', () => {
       expect(stderr).toContain(`${name} ended (SIGKILL)`)
       expect(isAnyoneIn(show.pid)).toBe(false)
       expect(show.files()).toEqual([])
-      await vi.waitFor(async () => expect(await openPorts(ports)).toEqual([]), 5_000)
+      await vi.waitFor(async () => expect(await openPorts(ports)).toEqual([]), 20_000)
     },
   )
 
@@ -116,7 +116,7 @@ describe('with DATABASE_URL', () => {
         expect.stringMatching(/^holdfast_bare_\w+$/),
         expect.stringMatching(/^holdfast_protected_\w+$/),
       ])
-      await vi.waitFor(async () => expect(await schemasAt(url)).toEqual([]), 5_000)
+      await vi.waitFor(async () => expect(await schemasAt(url)).toEqual([]), 20_000)
       expect(await openPorts([port])).toEqual([port])
     },
   )

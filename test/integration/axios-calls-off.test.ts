@@ -91,6 +91,5 @@ describe.each(Object.entries(ways))('%s', (_what, make) => {
 })
 
 async function until(holds: () => boolean): Promise<void> {
-  for (let n = 0; n < 400 && !holds(); n++) await new Promise((resolve) => setTimeout(resolve, 5))
-  expect(holds()).toBe(true)
+  await expect.poll(holds, { interval: 5 }).toBe(true)
 }

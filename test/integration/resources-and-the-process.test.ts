@@ -18,7 +18,7 @@ afterAll(() => Promise.all(bundles.map((one) => one.remove())))
 async function run(script: string) {
   const { code, stdout, stderr, lingered } = await runScript(library, script)
   expect(stderr).toBe('')
-  return { code, said: stdout.split('\n'), quick: lingered < 1_000 }
+  return { code, said: stdout.split('\n'), quick: lingered < 5_000 }
 }
 
 describe('an idle batcher', () => {
@@ -37,7 +37,7 @@ describe('an idle batcher', () => {
       const slow = (ids) => new Promise((done) => setTimeout(done, 50, ids).unref())
       const users = holdfast.batcher(async (ids) => ids, { maxWait: 80, maxBatchSize: 10 })
       tell(await users.load(1))
-      setTimeout(() => {}, 200)
+      setTimeout(() => {}, 1_000)
       const others = holdfast.batcher(slow, { maxWait: 10 })
       tell(await others.load(2))`
 
@@ -143,7 +143,7 @@ describe('a pool of PostgreSQL connections', () => {
 
       expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
       expect(stdout.split('\n')).toEqual(['slept', '{"forced":0,"errors":[]}'])
-      expect(lingered).toBeLessThan(1_000)
+      expect(lingered).toBeLessThan(5_000)
     } finally {
       await server.stop()
     }

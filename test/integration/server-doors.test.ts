@@ -37,7 +37,7 @@ async function start(framework: string, options: OverloadGuardOptions = {}) {
   return { guard, held, get, calls: () => calls, website }
 }
 
-const until = (check: () => void) => vi.waitFor(check, { timeout: 5_000, interval: 5 })
+const until = (check: () => void) => vi.waitFor(check, { timeout: 20_000, interval: 5 })
 
 describe.each(Object.keys(FRAMEWORKS))('the door of %s', (framework) => {
   it('lets requests through as they are, bodies included, and counts each once', async () => {

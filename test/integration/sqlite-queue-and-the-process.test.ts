@@ -10,7 +10,7 @@ beforeEach(async () => {
 })
 afterEach(() => site.remove())
 
-/** Runs a module that has a `queue`; killed, and failed, after ten seconds. */
+/** Runs a module that has a `queue`; killed, and failed, after half a minute. */
 async function run(text: string): Promise<string> {
   const script = `
     const { sqliteQueue } = await import(${JSON.stringify(site.library)})
@@ -21,7 +21,7 @@ async function run(text: string): Promise<string> {
   const { stdout } = await promisify(execFile)(
     process.execPath,
     ['--input-type=module', '--eval', script],
-    { timeout: 10_000, killSignal: 'SIGKILL', env: { ...process.env, NODE_OPTIONS: '' } },
+    { timeout: 30_000, killSignal: 'SIGKILL', env: { ...process.env, NODE_OPTIONS: '' } },
   )
   return stdout.trim()
 }

@@ -63,7 +63,7 @@ describe('one file and four processes', () => {
   })
 
   it('go on with the jobs of one that was killed, after its lease', async () => {
-    const doomed = await site.start({ name: 'doomed', workers: 3, leaseTime: 400, work: 60_000 })
+    const doomed = await site.start({ name: 'doomed', workers: 3, leaseTime: 1_500, work: 60_000 })
     await Promise.all(Array.from({ length: 3 }, (_, n) => queue.enqueue(n, { id: `job-${n}` })))
     await until(async () => (await begun()).length === 3)
     await doomed.kill()

@@ -214,6 +214,6 @@ describe('TO9 the source of a body stays open when nobody sends it any more', ()
     controller.abort('gone')
 
     expect(await pending).toBe('gone')
-    await vi.waitFor(() => expect(ended).toHaveBeenCalled())
+    await vi.waitFor(() => expect(ended).toHaveBeenCalled(), 20_000)
   })
 })

@@ -33,7 +33,7 @@ export interface Ended {
   readonly lingered: number
 }
 
-/** Runs `script` as a module, with everything of the library as `holdfast`; kills it after 10 s. */
+/** Runs `script` as a module, with everything of the library as `holdfast`; kills it after half a minute. */
 export async function runScript({ url }: Bundle, script: string): Promise<Ended> {
   const text = `
     import * as holdfast from ${JSON.stringify(url)}
@@ -47,7 +47,7 @@ export async function runScript({ url }: Bundle, script: string): Promise<Ended>
   // Default flags: what a test runner sets for itself is not for the child.
   const env = { ...process.env, NODE_OPTIONS: '' }
   const child = spawn(process.execPath, ['--input-type=module', '--eval', text], { env })
-  const killer = setTimeout(() => child.kill('SIGKILL'), 10_000)
+  const killer = setTimeout(() => child.kill('SIGKILL'), 30_000)
   let stdout = ''
   let stderr = ''
   child.stdout.on('data', (data) => {

@@ -60,7 +60,7 @@ export function head(path: string, more: string = ''): string {
 }
 
 export function until(check: () => void): Promise<void> {
-  return vi.waitFor(check, { timeout: 10_000, interval: 5 })
+  return vi.waitFor(check, { timeout: 20_000, interval: 5 })
 }
 
 /** Nobody holds a slot, and nobody stands in line. */

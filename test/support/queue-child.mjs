@@ -22,7 +22,9 @@ const {
 
 const { sqliteQueue } = await import(library)
 const { DatabaseSync } = await import(driver)
-const queue = sqliteQueue({ database: new DatabaseSync(file), pollInterval: 10 })
+// On a machine that is busy with other things four processes may wait long for each other.
+const busyTimeout = 60_000
+const queue = sqliteQueue({ database: new DatabaseSync(file), pollInterval: 10, busyTimeout })
 const log = openSync(history, 'a')
 const note = (what, id, more = '') => writeSync(log, `${what} ${id} ${process.pid} ${more}\n`)
 

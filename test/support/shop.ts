@@ -124,7 +124,7 @@ export function isAnyoneIn(group: number): boolean {
 
 /** Orphans stay listed until the system has noticed their end, which may take it a while. */
 export async function gone(group: number): Promise<void> {
-  await vi.waitFor(() => expect(isAnyoneIn(group)).toBe(false), { timeout: 10_000, interval: 50 })
+  await vi.waitFor(() => expect(isAnyoneIn(group)).toBe(false), { timeout: 20_000, interval: 50 })
 }
 
 export async function openPorts(ports: readonly number[]): Promise<number[]> {

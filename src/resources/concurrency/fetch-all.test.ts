@@ -60,7 +60,7 @@ describe('fetchAll', () => {
     expect(error).toEqual(new Error('refused'))
     expect(cancelled).toEqual(['good'])
     late.get('late')?.(new Response(body('late')))
-    await vi.waitFor(() => expect(cancelled).toEqual(['good', 'late']))
+    await vi.waitFor(() => expect(cancelled).toEqual(['good', 'late']), 20_000)
   })
 
   it('leaves them to whoever wants the report', async () => {
