@@ -120,6 +120,38 @@ describe('a cache over a store', () => {
     expect([...store.values.values()]).toMatchObject([{ value: 'third' }])
   })
 
+  it('does not fall behind for ever when the calls are faster than the store', async () => {
+    const store = new Shaky()
+    const { cache, clock } = cacheOf(store)
+    store.trouble = () => new Promise<void>((resolve) => clock.setTimer(resolve, 5))
+    for (let n = 0; n < 100; n++) {
+      cache.set('all', n)
+      await clock.advance(1)
+    }
+    const deleted = Promise.all([cache.delete('all'), cache.delete('all')])
+    cache.set('all', 'newest')
+
+    await clock.advance(10)
+    expect(clock.pending).toBe(0)
+    await deleted
+    expect([...store.values.values()]).toMatchObject([{ value: 'newest' }])
+    expect(store.ttls.length).toBeLessThanOrEqual(22)
+  })
+
+  it('says of a delete that was overtaken by a set whether the old value is gone', async () => {
+    const store = new Shaky()
+    const { cache } = cacheOf(store)
+    const slow = gate()
+    store.trouble = () => slow.promise
+    cache.set('all', 'old')
+    const deleted = cache.delete('all')
+    cache.set('all', 'new')
+    store.trouble = () => Promise.reject(down)
+    slow.open()
+
+    expect(await rejection(deleted)).toBe(down)
+  })
+
   it('does not let a slow set bring back what was deleted after it', async () => {
     const store = new Shaky()
     const { cache } = cacheOf(store)

@@ -4,7 +4,7 @@
  */
 import { begin } from '../../core/begin.ts'
 import type { Clock } from '../../core/clock.ts'
-import { deferred } from '../../core/deferred.ts'
+import { type Deferred, deferred } from '../../core/deferred.ts'
 import { TimeoutError } from '../../core/errors.ts'
 import type { CacheStoreChanged } from '../../core/events.ts'
 import { stackless } from '../../core/stackless.ts'
@@ -27,6 +27,14 @@ interface Parts {
   readonly calendar: Calendar
 }
 
+/** What is on its way into the store. */
+interface Write {
+  /** What will be there in the end; undefined for a value on its way out. */
+  entry: Entry | undefined
+  /** What is to be done when the step under way has been. */
+  next: (Deferred<unknown> & { run: () => unknown }) | undefined
+}
+
 /** Tells the world about the store. */
 type Tell = (told: Pick<CacheStoreChanged, 'change' | 'error'>) => void
 
@@ -41,11 +49,8 @@ export class StoreShelf implements Shelf {
   readonly #tell: Tell
   readonly #name: string
   readonly #reads = new Map<string, Promise<Entry | undefined>>()
-  /** What is on its way into the store, undefined for a value on its way out: it is true already. */
-  readonly #writes = new Map<
-    string,
-    { readonly entry: Entry | undefined; done: Promise<unknown> }
-  >()
+  /** By key. What is on its way is true already. */
+  readonly #writes = new Map<string, Write>()
   #failures = 0
   #lastError: unknown = undefined
   #downUntil = 0
@@ -103,16 +108,31 @@ export class StoreShelf implements Shelf {
     if (answer === FAILED) throw this.#lastError
   }
 
-  /** One after the other for each key: a slow `set` must not undo the `delete` that came after it. */
+  /**
+   * One after the other for each key: a slow `set` must not undo the `delete` that came after it. Of those that
+   * wait only the newest is done, so that a store which is slower than the calls is not fallen behind.
+   */
   #write(key: string, entry: Entry | undefined, run: () => unknown): unknown {
-    const before = this.#writes.get(key)
-    const answer = before === undefined ? this.#ask(run) : before.done.then(() => this.#ask(run))
+    const write = this.#writes.get(key)
+    if (write !== undefined) {
+      write.entry = entry
+      write.next = { ...(write.next ?? deferred<unknown>()), run }
+      return write.next.promise
+    }
+    const answer = this.#ask(run)
     if (!(answer instanceof Promise)) return answer
-    const write = { entry, done: answer }
-    this.#writes.set(key, write)
-    return answer.finally(() => {
-      if (this.#writes.get(key) === write) this.#writes.delete(key)
-    })
+    const begun = { entry, next: undefined }
+    this.#writes.set(key, begun)
+    return this.#end(key, begun, answer)
+  }
+
+  async #end(key: string, write: Write, answer: unknown): Promise<unknown> {
+    const done = await answer
+    const { next } = write
+    write.next = undefined
+    if (next === undefined) this.#writes.delete(key)
+    else next.resolve(this.#end(key, write, this.#ask(next.run)))
+    return done
   }
 
   /** What the store answers, or `FAILED`; a promise of it, which never rejects, if the store gives one. */
