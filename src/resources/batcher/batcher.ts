@@ -1,14 +1,13 @@
 /**
  * Many loads, one call: what is asked for in the same moment is asked for together.
  */
-
 import { linkAll } from '../../core/abort.ts'
 import { ambient } from '../../core/ambient.ts'
 import type { HoldfastEvent, Listener } from '../../core/events.ts'
 import { checkOption, fn, readOptions, show } from '../../core/options.ts'
 import { stackless } from '../../core/stackless.ts'
 import type { Batch } from './batch.ts'
-import { type AnswerCache, Entry } from './cache.ts'
+import { Entry } from './cache.ts'
 import {
   type Batcher,
   type BatcherOptions,
@@ -111,7 +110,7 @@ class KeyBatcher extends Dispatcher implements Batcher<unknown, unknown> {
     }
     if (this.#asksByKey) {
       // What a cache is for: an answer that is there.
-      const known = (this.cache as AnswerCache).get(key)?.promise
+      const known = this.cache?.get(key)?.promise
       if (known !== undefined) {
         this.#loads++
         this.hits++
@@ -229,8 +228,7 @@ class KeyBatcher extends Dispatcher implements Batcher<unknown, unknown> {
     const signals = signalsFrom(options)
     if (signals.length === 0) return this.#loadAnyhow(key)
     const value = this.#loadAnyhow(key)
-    const batch = this.#into
-    const at = this.#at
+    const [batch, at] = [this.#into, this.#at]
     if (batch === undefined) return value
     return new Promise((resolve, reject) => {
       const forget = linkAll(signals, (reason) => {
