@@ -129,6 +129,15 @@ describe('queueForLater', () => {
       expect(queue.jobs).toEqual([])
     })
 
+    it('does not queue what was called when its `id` gives none: nobody could tell the second time', async () => {
+      const queue = recorder()
+      const orders = fallback(queueForLater(queue, { id: () => undefined }))
+
+      await expect(orders.execute(down)).rejects.toThrow('down')
+      expect(queue.jobs).toEqual([])
+      expect(await pipeline('p', orders, isolated()).execute(down)).toMatchObject({ queued: true })
+    })
+
     it('does not queue what was refused only after it had been called', async () => {
       const queue = recorder()
       const orders = pipeline(

@@ -43,8 +43,8 @@ export interface QueueForLaterOptions<P> {
   readonly name?: string | undefined
   /** What the job needs to do the call later, as plain JSON. @default the arguments of the call */
   readonly payload?: ((context: Context, error: unknown) => P) | undefined
-  /** The idempotency key of the call; what the dependency is told it by, too. @default none */
-  readonly id?: ((context: Context, error: unknown) => string) | undefined
+  /** The idempotency key of the call, what the dependency is told it by, too; undefined for none. @default none */
+  readonly id?: ((context: Context, error: unknown) => string | undefined) | undefined
   /** Jobs of one key run one at a time, in order; undefined for none. @default none */
   readonly key?: ((context: Context, error: unknown) => string | undefined) | undefined
   /** Not before so long from now, in ms from 0. @default 0 */
@@ -165,24 +165,24 @@ class Step<P> implements QueueForLater {
   readonly run = async (error: unknown, context: Context): Promise<QueuedReceipt> => {
     // A job that is being done must not be answered with a job to be done.
     if (isDraining(context)) throw error
-    const { id, when, payload } = this.#options
+    const { when, payload } = this.#options
+    const id = quiet(this.#options.id?.(context, error))
     const isRefusal = judge(error) === 'rejected'
     // Refused at a later attempt: an earlier one was made, and may have had its effect.
     if (when === undefined && id === undefined && !(isRefusal && context.attempt === 1)) throw error
     const body = payload === undefined ? (context.args as P) : quiet(payload(context, error))
     const { duplicate, ...receipt } = await this.#within(
-      this.#queue.enqueue(body, this.#enqueueOptions(context, error, isRefusal)),
+      this.#queue.enqueue(body, { id, ...this.#enqueueOptions(context, error, isRefusal) }),
     )
     return { queued: true, id: receipt.id, queue: this.#queue.name, duplicate }
   }
 
   #enqueueOptions(context: Context, error: unknown, isRefusal: boolean): EnqueueOptions {
-    const { id, key, trace, delay, expiresAfter = Number.POSITIVE_INFINITY } = this.#options
+    const { key, trace, delay, expiresAfter = Number.POSITIVE_INFINITY } = this.#options
     const isEndless = expiresAfter === Number.POSITIVE_INFINITY
     const deadline = isEndless ? undefined : this.#clock.wallTime() + expiresAfter
     const attempts = isRefusal ? context.attempt - 1 : context.attempt
     return {
-      id: quiet(id?.(context, error)),
       key: quiet(key?.(context, error)),
       delay,
       context: { deadline, attempts, trace: quiet(trace?.(context)) },
