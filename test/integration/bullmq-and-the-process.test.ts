@@ -55,14 +55,14 @@ describe('a queue on BullMQ without a server', () => {
       const error = await queue.enqueue(1).catch((thrown) => thrown)
       const began = performance.now()
       const { errors } = await queue.close()
-      const closed = performance.now() - began < 3_000
+      const closed = performance.now() - began < 10_000
       console.log(JSON.stringify({ code: error.code, message: error.message, errors, closed }))`)
 
       expect(code).toBe(0)
       expect(JSON.parse(told)).toMatchObject({ code: 'ERR_QUEUE_STORE', errors: [], closed: true })
       expect(told).toContain('ECONNREFUSED')
     },
-    30_000,
+    90_000,
   )
 })
 
@@ -72,7 +72,7 @@ async function run(
 ): Promise<{ readonly code: number | null; readonly told: string }> {
   const options = { cwd: root, env: { ...process.env, NODE_OPTIONS: '' } }
   const child = spawn(process.execPath, ['--input-type=module', '--eval', script], options)
-  const killer = setTimeout(() => child.kill('SIGKILL'), 20_000)
+  const killer = setTimeout(() => child.kill('SIGKILL'), 60_000)
   let told = ''
   child.stdout.on('data', (data) => {
     told += data

@@ -122,7 +122,7 @@ it('no answer is wrong, no caller forgotten, no connection lost, and no error wi
     await sleep(500)
     over = true
     await callers
-    await expect.poll(() => pool.stats().creating, { timeout: 5_000 }).toBe(0)
+    await expect.poll(() => pool.stats().creating).toBe(0)
   })
 
   const { most, ...rest } = seen
@@ -137,7 +137,7 @@ it('no answer is wrong, no caller forgotten, no connection lost, and no error wi
     )
     return rows[0].n
   }
-  await expect.poll(async () => (await open()) - pool.stats().total, { timeout: 5_000 }).toBe(0)
+  await expect.poll(async () => (await open()) - pool.stats().total).toBe(0)
   expect(await pool.close()).toEqual({ forced: 0, errors: [] })
   await expect.poll(open).toBe(0)
   await administrator.end()

@@ -55,7 +55,7 @@ describe('a server that goes away', () => {
   it('serves until the delay has passed, and lets each connection go with its next answer', async () => {
     const { server } = holding()
     const guard = overloadGuard()
-    const shutdown = leaving(server, { guard, delay: 1_000 })
+    const shutdown = leaving(server, { guard, delay: 3_000 })
     const port = await listen(server)
     const { socket, heard } = dial(port)
     socket.write(head('/'))

@@ -63,7 +63,7 @@ export function keepsOrder(start: StartStore): void {
 
     it('holds back the rest of a key while its head is delayed, and shows them as blocked', async () => {
       const queue = await store.open()
-      await queue.enqueue('first', { key: 'a', delay: 200 })
+      await queue.enqueue('first', { key: 'a', delay: 1_500 })
       await queue.enqueue('second', { key: 'a' })
       expect(await queue.counts()).toMatchObject({ delayed: 1, blocked: 1, waiting: 0, size: 2 })
       const seen: unknown[] = []

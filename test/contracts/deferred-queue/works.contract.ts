@@ -85,14 +85,15 @@ export function worksJobsOff(start: StartStore): void {
       queue.process((job) => void seen.push([job.payload, Date.now()]))
       const from = Date.now()
 
-      await queue.enqueue('late', { delay: 900 })
-      await queue.enqueue('later', { dueAt: from + 1_200 })
+      await queue.enqueue('late', { delay: 1_500 })
+      const dueAt = Date.now() + 1_800
+      await queue.enqueue('later', { dueAt })
       await queue.enqueue('now')
       await completed
 
       expect(seen.map(([payload]) => payload)).toEqual(['now', 'late', 'later'])
-      expect(seen[1]?.[1]).toBeGreaterThanOrEqual(from + 900)
-      expect(seen[2]?.[1]).toBeGreaterThanOrEqual(from + 1_200)
+      expect(seen[1]?.[1]).toBeGreaterThanOrEqual(from + 1_500)
+      expect(seen[2]?.[1]).toBeGreaterThanOrEqual(dueAt)
     })
 
     it('hands over what the job brought along, and what a pipeline needs', async () => {
@@ -130,14 +131,14 @@ export function worksJobsOff(start: StartStore): void {
       const completed = next(queue, 'completed', { count: 8 })
       await Promise.all(Array.from({ length: 8 }, (_, n) => queue.enqueue(n)))
 
+      const from = performance.now()
       queue.process(() => void begun.push(performance.now()), {
         rateLimit: { limit: 20, interval: 1_000 },
       })
       await completed
 
-      const first = begun[0] ?? 0
       // The n-th not before n times 50 ms, less the slack of timers.
-      for (const [n, at] of begun.entries()) expect(at - first).toBeGreaterThan(50 * n - 60)
+      for (const [n, at] of begun.entries()) expect(at - from).toBeGreaterThan(50 * n - 10)
     })
 
     it('takes nothing while it is not ready', async () => {
@@ -182,13 +183,22 @@ export function worksJobsOff(start: StartStore): void {
     it('waits out an open circuit without counting attempts', async () => {
       const queue = await store.open()
       const breaker = circuitBreaker({ name: 'payment', failureThreshold: 1, resetTimeout: 200 })
-      await breaker.execute(() => Promise.reject(new Error('down'))).catch(() => {})
       const postponed = next(queue, 'postponed', { count: 1 })
       const completed = next(queue, 'completed', { count: 3 })
       const attempts: number[] = []
-      queue.process(async (job) => breaker.execute(() => attempts.push(job.attempt), job), {
-        maxAttempts: 1,
-      })
+      const down = (): Promise<never> => Promise.reject(new Error('down'))
+      let isFirst = true
+      queue.process(
+        async (job) => {
+          // Opened by whoever comes first: however slow the store is, that one finds it open.
+          if (isFirst) {
+            isFirst = false
+            await breaker.execute(down).catch(() => {})
+          }
+          return breaker.execute(() => attempts.push(job.attempt), job)
+        },
+        { maxAttempts: 1 },
+      )
 
       for (let n = 0; n < 3; n++) await queue.enqueue(n)
       const [first] = await postponed
