@@ -140,7 +140,11 @@ function handle(door: HttpDoor, request: GotRequest, next: Next): unknown {
 class Session {
   /** For each attempt: the levels let it be sent. */
   readonly #grants: Deferred<void>[] = []
+  /** What ended an attempt before its answer came. */
+  readonly #cuts: Error[] = []
   #attempts = 0
+  /** Which attempt got is at: it may come later than the levels have given it up. */
+  #current = 0
   /** What the next service is told of the attempt under way. */
   #told: readonly HeaderPair[] = []
   #attempt: Deferred<Answer<undefined>> | undefined
@@ -172,6 +176,7 @@ class Session {
 
   /** Waits until the levels let the attempt pass; redirects are a part of it. */
   granted(retryCount: number): Promise<void> {
+    this.#current = retryCount
     return this.#grant(retryCount).promise
   }
 
@@ -182,6 +187,7 @@ class Session {
   sends(request: Sent): void {
     this.#sent = request
     saysOnce(request)
+    if (this.#current in this.#cuts) request.destroy(this.#cuts[this.#current] as Error)
   }
 
   succeed(response: GotAnswer): void {
@@ -191,10 +197,10 @@ class Session {
   /** An attempt has failed: whether there will be another, as soon as it may begin. */
   async another(error: unknown): Promise<boolean> {
     const { name, response } = error as { name?: unknown; response?: GotAnswer }
-    const next = this.#attempts
+    const next = this.#current + 1
     // Other errors may come with a response as well: one whose body broke off.
     if (name === 'HTTPError' && response !== undefined) this.succeed(response)
-    else this.#fail(error)
+    else if (next === this.#attempts) this.#fail(error)
     try {
       await this.#grant(next).promise
       return true
@@ -218,18 +224,16 @@ class Session {
   #send({ aborter: { controller } }: Attempted): Promise<Answer<undefined>> {
     if (this.#isClosed) return Promise.reject(cancelled())
     const attempt: Deferred<Answer<undefined>> = deferred()
+    const number = this.#attempts++
     this.#attempt = attempt
     attempt.promise.catch(nothing)
-    controller.signal.addEventListener(
-      'abort',
-      () => {
-        const { reason } = controller.signal
-        attempt.reject(reason)
-        this.#sent?.destroy(reason as Error)
-      },
-      { once: true },
-    )
-    this.#grant(this.#attempts++).resolve()
+    controller.signal.addEventListener('abort', () => {
+      const { reason } = controller.signal
+      attempt.reject(reason)
+      this.#cuts[number] = reason
+      if (number === this.#current) this.#sent?.destroy(reason)
+    })
+    this.#grant(number).resolve()
     return attempt.promise
   }
 
