@@ -1,5 +1,6 @@
 /** A thousand keys: asked for one by one, together, and from the cache. The batch function is a no-op. */
 import DataLoader from 'dataloader'
+import { BatchFloor } from './subjects/batch-floor.js'
 import * as holdfast from './subjects/holdfast.js'
 
 const many = 1_000
@@ -28,6 +29,13 @@ const both = (call, cache) => [
 ]
 
 const each = 'Promise.all(keys.map((key) => loader.load(key)))'
+
+/** @type {() => import('./harness/types.js').Case} */
+const floor = () => ({
+  subject: 'floor:contract',
+  call: each,
+  scope: { keys, loader: new BatchFloor(batch()) },
+})
 
 /** Nothing but a map of promises, which is what a cache of them cannot do without. */
 const remembered = () => {
@@ -64,7 +72,7 @@ export const works = [
     ops: () => many,
     expect: whole,
     bytes: true,
-    setup: () => [bare(), ...both(each, false)],
+    setup: () => [bare(), floor(), ...both(each, false)],
   },
   {
     id: 'load-many',

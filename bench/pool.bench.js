@@ -6,6 +6,7 @@ import { Pool as Tarn } from 'tarn'
 import { floors } from './subjects/floors.js'
 import * as holdfast from './subjects/holdfast.js'
 import { LineFloor } from './subjects/line-floor.js'
+import { LoanFloor } from './subjects/loan-floor.js'
 
 const size = 10
 const many = 100
@@ -120,6 +121,11 @@ const use = () => {
   return [
     { subject: 'bare', call: 'fn()', scope: { fn: fn() } },
     ...floors(),
+    {
+      subject: 'floor:contract',
+      call: 'pool.use(fn)',
+      scope: { pool: new LoanFloor(), fn: fn() },
+    },
     { subject: 'holdfast', call: 'pool.use(fn)', scope: { pool: ours, fn: fn() } },
     { subject: 'generic-pool', call: 'pool.use(fn)', scope: { pool: generic, fn: fn() } },
     { subject: 'lightning-pool', call: 'use(fn)', scope: { use: lightning, fn: fn() } },

@@ -4,6 +4,8 @@
  * retry after a timeout that runs in its caller's async context (the guard promise). No policy can be
  * put in or left out, nothing can be observed. What Holdfast takes above this is its own doing.
  */
+import { executor, reject, resolve } from './handles.js'
+
 class Context {
   /**
    * @param {Slot} slot
@@ -32,18 +34,6 @@ class Slot {
     this.succeed = (/** @type {unknown} */ value) => owner.succeeded(this, value)
     this.fail = (/** @type {unknown} */ error) => owner.failed(this, error)
   }
-}
-
-/** @type {(value: unknown) => void} */
-let resolve
-/** @type {(error: unknown) => void} */
-let reject
-const executor = (
-  /** @type {(value: unknown) => void} */ take,
-  /** @type {(error: unknown) => void} */ refuse,
-) => {
-  resolve = take
-  reject = refuse
 }
 
 export class ContractFloor {

@@ -3,6 +3,8 @@
  * a promise of its own that whoever is first settles, one entry in an array of times, one count. Nobody
  * ever looks at the array; nothing can be observed.
  */
+import { executor, reject, resolve } from './handles.js'
+
 class Context {
   /** @param {Slot} slot */
   constructor(slot) {
@@ -28,18 +30,6 @@ class Slot {
     this.succeed = (/** @type {unknown} */ value) => owner.succeeded(this, value)
     this.fail = (/** @type {unknown} */ error) => owner.failed(this, error)
   }
-}
-
-/** @type {(value: unknown) => void} */
-let resolve
-/** @type {(error: unknown) => void} */
-let reject
-const executor = (
-  /** @type {(value: unknown) => void} */ take,
-  /** @type {(error: unknown) => void} */ refuse,
-) => {
-  resolve = take
-  reject = refuse
 }
 
 class LimitFloor {

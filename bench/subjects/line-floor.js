@@ -4,6 +4,8 @@
  * be left, and two promises that follow the call. No limit of the line or of the wait, nothing counted,
  * nothing observed.
  */
+import { executor, reject, resolve } from './handles.js'
+
 class Place {
   /**
    * @param {() => void} granted
@@ -17,18 +19,6 @@ class Place {
     /** @type {Place | undefined} */
     this.behind = undefined
   }
-}
-
-/** @type {(value?: unknown) => void} */
-let resolve
-/** @type {(error: unknown) => void} */
-let reject
-const executor = (
-  /** @type {(value: unknown) => void} */ take,
-  /** @type {(error: unknown) => void} */ refuse,
-) => {
-  resolve = /** @type {typeof resolve} */ (take)
-  reject = refuse
 }
 
 export class LineFloor {

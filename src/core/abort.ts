@@ -105,7 +105,8 @@ export function linkAll(
   return leave
 }
 
-class Link implements Linked {
+/** One that is told, and may be unlinked. */
+export class Link implements Linked {
   hub: SignalHub | undefined = undefined
   previous: Linked | undefined = undefined
   next: Linked | undefined = undefined

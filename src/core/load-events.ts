@@ -27,18 +27,23 @@ export interface LimitChanged extends EventBase {
   readonly baseline: number
 }
 
+/**
+ * Why a server refuses: no room, no patience left, somebody more important, a caller that gave up, pressure,
+ * a client that asks for too much, the end.
+ */
+export type ShedReason =
+  | 'full'
+  | 'waited-too-long'
+  | 'displaced'
+  | 'deadline-passed'
+  | 'pressure'
+  | 'client-limit'
+  | 'closing'
+
 /** A server refused a request without beginning it. */
 export interface Shed extends EventBase {
   readonly type: 'shed'
-  /** Why: no room, no patience left, somebody more important, a caller that gave up, pressure, a client that asks for too much, the end. */
-  readonly reason:
-    | 'full'
-    | 'waited-too-long'
-    | 'displaced'
-    | 'deadline-passed'
-    | 'pressure'
-    | 'client-limit'
-    | 'closing'
+  readonly reason: ShedReason
   /** How long it stood in line, in ms. */
   readonly waited: number
 }

@@ -14,7 +14,7 @@ import { sources } from '../support/repository.ts'
 const policyCeiling = 18_000
 
 /** Everything behind the front door. */
-const rootCeiling = 64_000
+const rootCeiling = 68_000
 
 describe('bundle size', () => {
   const policies = publicNames(sources(), 'src/index.ts').filter(

@@ -1,4 +1,5 @@
 /** What the doors and the guard say to each other. */
+import type { ShedReason } from '../../core/load-events.ts'
 import type { SurroundingsOptions } from '../node/surroundings.ts'
 import type { GuardedRequest } from './request.ts'
 
@@ -22,14 +23,7 @@ export interface Admission {
 
 /** The answer to a request that is not worked on. */
 export interface Refusal {
-  readonly reason:
-    | 'full'
-    | 'waited-too-long'
-    | 'displaced'
-    | 'deadline-passed'
-    | 'pressure'
-    | 'client-limit'
-    | 'closing'
+  readonly reason: ShedReason
   readonly status: 503 | 429
   readonly headers: Readonly<Record<string, string>>
   /** JSON. */

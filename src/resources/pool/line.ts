@@ -5,7 +5,7 @@
  * A waiter is a promise: what follows it runs in the async context of whoever waits. The line is a
  * linked list of the waiters themselves, so that waiting allocates nothing else.
  */
-import { type Linked, link, type SignalHub, unlink } from '../../core/abort.ts'
+import { Link, link, unlink } from '../../core/abort.ts'
 import type { Timer } from '../../core/clock.ts'
 import type { Pulse } from '../../core/pulse.ts'
 import type { Member } from './member.ts'
@@ -50,7 +50,7 @@ export class Line<R> {
     }
     this.size++
     if (signal !== undefined) {
-      waiter.caller = new Caller((reason) => this.#leave(waiter, () => reason))
+      waiter.caller = new Link((reason) => this.#leave(waiter, () => reason))
       link(signal, waiter.caller)
     }
     if (due < this.#due) this.#arm(due)
@@ -139,7 +139,7 @@ export class Waiter<R> {
   reject: (error: unknown) => void = nothing
   ahead: Waiter<R> | undefined = undefined
   behind: Waiter<R> | undefined = undefined
-  caller: Caller | undefined = undefined
+  caller: Link | undefined = undefined
   inLine = false
 
   readonly handles = (
@@ -148,18 +148,6 @@ export class Waiter<R> {
   ): void => {
     this.grant = grant
     this.reject = reject
-  }
-}
-
-/** Whoever has a signal and waits: for a resource, or for the answer of a `use`. */
-export class Caller implements Linked {
-  hub: SignalHub | undefined = undefined
-  previous: Linked | undefined = undefined
-  next: Linked | undefined = undefined
-  readonly onAbort: (reason: unknown) => void
-
-  constructor(onAbort: (reason: unknown) => void) {
-    this.onAbort = onAbort
   }
 }
 

@@ -3,7 +3,7 @@
  * in between. What is lent comes back or is replaced; what is broken is never lent again.
  */
 
-import { link, unlink } from '../../core/abort.ts'
+import { Link, link, unlink } from '../../core/abort.ts'
 import { inheritedDeadline } from '../../core/ambient.ts'
 import { hang, isPlain } from '../../core/begin.ts'
 import type { HoldfastEvent, Listener } from '../../core/events.ts'
@@ -12,7 +12,7 @@ import { Cancelling } from './cancelling.ts'
 import { close, drain } from './closing.ts'
 import type { AcquireOptions, CloseReport, Lease, Pool, PoolStats } from './contract.ts'
 import { begin, follow } from './hook.ts'
-import { Caller, Waiter } from './line.ts'
+import { Waiter } from './line.ts'
 import { Loan } from './loan.ts'
 import type { Member } from './member.ts'
 import { faultOf, type PoolOptions, readTimeout, settle } from './options.ts'
@@ -206,7 +206,7 @@ class ResourcePool<R> implements Pool<R> {
     const resolve = resolveNew as (value: T) => void
     const reject = rejectNew
     let cancelling: Cancelling | undefined
-    const caller = new Caller((reason) => {
+    const caller = new Link((reason) => {
       reject(reason)
       const { cancel } = supply.settings
       if (cancel === undefined) return
