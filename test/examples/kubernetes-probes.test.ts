@@ -101,11 +101,21 @@ it('a container that is told to go serves whom it has, takes nobody else, and go
   // Not longer than a page waits for it, and long enough to come in between.
   await tell(catalogue, { mode: 'slow', delay: 350 })
 
-  const page = fetch(`${front.url}/products/1`)
-  await expect.poll(async () => (await statsOf(front)).workers.busy, { timeout: 30_000 }).toBe(1)
+  // One page after the other, until one of them is seen under way.
+  const pages: Promise<Response>[] = []
+  let isBusy = false
+  const visits = (async () => {
+    while (!isBusy) {
+      pages.push(fetch(`${front.url}/products/${pages.length + 1}`))
+      await pages.at(-1)
+    }
+  })()
+  await expect.poll(async () => (await statsOf(front)).workers.busy, { interval: 5 }).toBe(1)
+  isBusy = true
   front.child.kill('SIGTERM')
+  await visits
 
-  expect((await page).status).toBe(200)
+  for (const page of pages) expect((await page).status).toBe(200)
   expect(await once(front.child, 'exit')).toEqual([0, null])
   expect(await fetch(front.url).catch((error) => error.cause.code)).toBe('ECONNREFUSED')
 })
@@ -153,14 +163,10 @@ async function ask({ name, ports }: Started, probe: string): Promise<Anything> {
   return { status: response.status, body: await response.json() }
 }
 
+/** However long the machine needs for it: a cluster's is not the one that tests run on. */
 async function opened(started: Started): Promise<void> {
-  const { failureThreshold, periodSeconds } = containerOf(
-    find('Deployment', started.name),
-  ).startupProbe
   await expect
-    .poll(() => ask(started, 'startupProbe').catch((error) => error), {
-      timeout: failureThreshold * periodSeconds * 1_000,
-    })
+    .poll(() => ask(started, 'startupProbe').catch((error) => error), { timeout: 60_000 })
     .toMatchObject({ status: 200 })
 }
 
