@@ -49,9 +49,10 @@ describe('pressure', () => {
   it('sees an event loop whose turns are longer than its own period', async () => {
     const { pressure, clock } = pressureOf({ maxEventLoopDelay: 20 })
     pressure.start()
-    for (let period = 0; period < 4; period++) {
-      // So long that the few ticks of the turns between do not outweigh it.
-      await turns(1, 300)
+    for (let period = 0; period < 3; period++) {
+      // So long that the few ticks of the turns behind it do not outweigh it.
+      await turns(1, 600)
+      await turns(2, 12)
       await clock.advance(250)
     }
 

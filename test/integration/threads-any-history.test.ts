@@ -98,5 +98,5 @@ describe('thread pools with real threads', () => {
       }),
       25,
     )
-  })
+  }, 300_000)
 })
