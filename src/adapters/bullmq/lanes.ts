@@ -5,8 +5,10 @@
  * Each key has a job of its own in a queue beside (nobody works it off), and its log, to which BullMQ appends
  * in one step, is the order. A job may run when it is the first in its log that is not over. One that is
  * taken too early is parked as a delayed job, without an attempt; whoever ends a job lets the next one go.
- * If he dies before, the next one goes by itself when its parking time is over.
+ * If he dies before, the next one goes by itself when its parking time is over. Who ends the last job of a key
+ * takes its log away.
  */
+import { systemClock } from '../../core/clock.ts'
 import type { StoredJob } from '../../resources/deferred-queue/store.ts'
 import { isLost } from './endings.ts'
 import type { Link } from './link.ts'
@@ -22,6 +24,9 @@ const CUT_TO = 150
 const PARKING = 2_000
 const LONGEST_PARKING = 3_600_000
 const MOST_REMEMBERED = 10_000
+/** How long the mark of somebody who takes a log away holds, should he die, and how soon it is looked again, in ms. */
+const MARK_LIFE = 2_000
+const LOOK_AGAIN = 20
 /** BullMQ's code for a job that is not there. */
 const MISSING = -1
 /** PostgreSQL's code for a number that is taken. */
@@ -45,14 +50,16 @@ interface Head {
 
 export class Lanes {
   readonly #link: Link
+  readonly #uniqueId: () => string
   /** Rows that are over; that is final. */
   readonly #over = new Set<string>()
   /** Keys in which a job is over and the next one may not have been let go. */
   readonly #owed = new Set<string>()
   #side: BullBackend | undefined
 
-  constructor(link: Link) {
+  constructor(link: Link, uniqueId: () => string) {
     this.#link = link
+    this.#uniqueId = uniqueId
   }
 
   /** Puts a job that was stored behind the others of its key, unless it is in the log. */
@@ -60,8 +67,14 @@ export class Lanes {
     const { key, nonce, id } = envelope
     if (key === undefined) return
     const row = `${nonce} ${id}`
-    // Looked for again afterwards: who ends the last job of a key takes the log away, and may do so just now.
-    while (!(await this.#hasRow(keyId(key), row))) await this.#addRow(keyId(key), row)
+    let isThere = await this.#hasRow(keyId(key), row)
+    do {
+      if (!isThere) await this.#addRow(keyId(key), row)
+      // Who takes the log away marks it before he looks. So who looks for his mark after writing, and then for
+      // the row, has been seen by him, or sees what he has done.
+      while (await this.#isMarked(keyId(key))) await pause()
+      isThere = await this.#hasRow(keyId(key), row)
+    } while (!isThere)
   }
 
   /** How long a job of a key has to be parked, in ms; 0 if it may run. */
@@ -136,12 +149,35 @@ export class Lanes {
 
   async #goOn(key: string): Promise<void> {
     const { row, over, total } = await this.#head(key)
-    if (row === undefined) {
-      await this.#keys.remove(keyId(key), false)
-      return
-    }
+    if (row === undefined) return this.#takeAway(key)
     await this.#letGo(row)
     if (over > CUT_FROM) await this.#keys.clearLogs(keyId(key), total - over + CUT_TO)
+  }
+
+  /** Takes the log of a key away, unless somebody has just written to it, or is taking it away himself. */
+  async #takeAway(key: string): Promise<void> {
+    const id = markId(keyId(key))
+    const at = machineTime()
+    const by = this.#uniqueId()
+    await this.#addJob(id, 'mark', JSON.stringify({ by }))
+    if (!(await this.#keys.getJobData(id))?.data?.includes(by)) {
+      await this.#isMarked(keyId(key))
+      return
+    }
+    const { row } = await this.#head(key)
+    const isInTime = machineTime() - at < MARK_LIFE / 2
+    if (row === undefined && isInTime) await this.#keys.remove(keyId(key), false)
+    await this.#keys.remove(id, false)
+  }
+
+  /** Whether somebody is taking the log away. The mark of one who has died doing so is forgotten. */
+  async #isMarked(logId: string): Promise<boolean> {
+    const mark = await this.#keys.getJobData(markId(logId))
+    if (mark === undefined) return false
+    const age = machineTime() - (mark.timestamp ?? 0)
+    if (age < MARK_LIFE) return true
+    await this.#keys.remove(markId(logId), false)
+    return false
   }
 
   async #head(key: string): Promise<Head> {
@@ -170,10 +206,15 @@ export class Lanes {
         // PostgreSQL numbers the rows of a log; two that are appended at once may get the same number.
         if (code === DUPLICATE) continue
         if (code !== MISSING) throw error
-        const job = { id, name: 'key', data: '{}', opts: { jobId: id }, timestamp: machineTime() }
-        await this.#keys.addJob({ ...job, delay: 0, attemptsMade: 0, progress: 0 }, id)
+        await this.#addJob(id, 'key', '{}')
       }
     }
+  }
+
+  /** Nobody works it off: it is there for its log, or to be seen. */
+  async #addJob(id: string, name: string, data: string): Promise<void> {
+    const job = { id, name, data, opts: { jobId: id }, timestamp: machineTime() }
+    await this.#keys.addJob({ ...job, delay: 0, attemptsMade: 0, progress: 0 }, id)
   }
 
   async #hasRow(id: string, row: string): Promise<boolean> {
@@ -219,6 +260,14 @@ export class Lanes {
 
 function keyId(key: string): string {
   return bullId(key)
+}
+
+function markId(logId: string): string {
+  return `mark.${logId}`
+}
+
+function pause(): Promise<void> {
+  return new Promise((resolve) => systemClock.setTimer(resolve, LOOK_AGAIN))
 }
 
 function readRow(text: string): Row | undefined {

@@ -52,7 +52,7 @@ export class BullStore implements JobStore {
     this.#uniqueId = uniqueId
     const { keepCompleted, maxSize } = settings
     this.#keep = keepCompleted === 0 ? true : { age: Math.ceil(keepCompleted / 1000) }
-    this.#lanes = new Lanes(link)
+    this.#lanes = new Lanes(link, uniqueId)
     this.#inbox = new Inbox(link, this.#lanes, { maxSize, keepCompleted, uniqueId })
     this.#bell = new Bell()
   }
