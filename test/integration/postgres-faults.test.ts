@@ -32,7 +32,7 @@ function database(options: Options = {}, config: pg.ClientConfig = {}) {
   const name = `faults-${++next}`
   const client = (): pg.Client =>
     new pg.Client({ connectionString: server.url, application_name: name, ...config })
-  const pool = postgresPool({ client, maxSize: 5, acquireTimeout: 10_000, ...options })
+  const pool = postgresPool({ client, maxSize: 5, acquireTimeout: 30_000, ...options })
   closing.push(() => pool.close({ timeout: 1_000 }))
   return { pool, name }
 }

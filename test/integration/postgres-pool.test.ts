@@ -30,7 +30,7 @@ describe('a pool of PostgreSQL connections', () => {
   function database(maxSize = 5) {
     const name = `holdfast-${process.pid}-${Math.random()}`
     const client = (): Client => new Client(`${url}?application_name=${name}`)
-    const pool = postgresPool({ client, maxSize, acquireTimeout: 10_000 })
+    const pool = postgresPool({ client, maxSize, acquireTimeout: 30_000 })
     closing.push(() => pool.close({ timeout: 2_000 }))
     return { pool, name }
   }

@@ -110,7 +110,7 @@ describe('a pool', () => {
     const script = `
       const pool = holdfast.createPool({
         create: () => ({}), validate: hang, reset: hang, destroy: hang, cancel: hang,
-        hookTimeout: 20, acquireTimeout: 200, maxSize: 1,
+        hookTimeout: 20, acquireTimeout: 5_000, maxSize: 1,
       })
       const caller = new AbortController()
       const call = pool.use(() => new Promise((done) => setTimeout(done, 30)), { signal: caller.signal })

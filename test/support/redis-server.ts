@@ -4,6 +4,7 @@
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
+import { rmSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { type AddressInfo, connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -59,7 +60,10 @@ class Server implements RedisServer {
   readonly #settings: readonly string[]
   #child: ChildProcess | undefined
   #said = ''
-  readonly #dieWithUs = (): void => void this.#child?.kill('SIGKILL')
+  readonly #dieWithUs = (): void => {
+    this.#child?.kill('SIGKILL')
+    rmSync(this.#folder, { recursive: true, force: true })
+  }
 
   constructor(port: number, folder: string, settings: readonly string[]) {
     this.port = port
