@@ -11,6 +11,7 @@ import { Histogram } from './histogram.ts'
 import * as check from './options.ts'
 import type { Description, Detailed, ExecuteOptions, Operation, Policy, Stats } from './policy.ts'
 import type { Step, Traits } from './step.ts'
+import { resembling } from './wrapper.ts'
 
 /** Options that every policy takes. */
 export interface CommonOptions {
@@ -154,9 +155,7 @@ export function wrapWith<This, Args extends readonly unknown[], T, Alt>(
   const wrapped = function (this: This, ...args: Args): Promise<T | Alt> {
     return engine.execute(() => fn.apply(this, args as never), undefined, args) as Promise<T | Alt>
   }
-  Object.defineProperty(wrapped, 'name', { value: fn.name, configurable: true })
-  Object.defineProperty(wrapped, 'length', { value: fn.length, configurable: true })
-  return wrapped
+  return resembling(wrapped, fn)
 }
 
 /** Subscribes to one step; its gate lets the successes be seen as long as somebody listens. */

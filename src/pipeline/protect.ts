@@ -3,6 +3,7 @@
  */
 import { show } from '../core/options.ts'
 import type { AlternativeOf, PolicyLike } from '../core/policy.ts'
+import { resembling } from '../core/wrapper.ts'
 
 type AsyncMethod = (this: never, ...args: never) => PromiseLike<unknown>
 
@@ -97,10 +98,8 @@ function protectMethod(policy: PolicyLike<unknown>, method: Method): Method {
       : function (this: unknown, ...args) {
           return policy.execute(() => method.apply(this, args))
         }
-  Object.defineProperty(wrapped, 'name', { value: method.name, configurable: true })
-  Object.defineProperty(wrapped, 'length', { value: method.length, configurable: true })
   copyMetadata(method, wrapped)
-  return wrapped
+  return resembling(wrapped, method)
 }
 
 /** Frameworks such as Nest keep what they know of a method on the function itself. */

@@ -391,6 +391,7 @@ describe('withFallback', () => {
     }
     const guarded = withFallback(primary, fails, () => fails())
 
+    expect([guarded.name, guarded.length]).toEqual(['primary', 1])
     expect(await guarded(true)).toBe('primary')
     const error = await rejection(guarded(false))
     expect(error).toBeInstanceOf(FallbackExhaustedError)

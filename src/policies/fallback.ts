@@ -10,6 +10,7 @@ import type { Context, Description, Policy, Stats } from '../core/policy.ts'
 import { stackless } from '../core/stackless.ts'
 import type { Reaction, Traits, Visit } from '../core/step.ts'
 import { type CommonOptions, commonChecks, StepPolicy } from '../core/step-policy.ts'
+import { resembling } from '../core/wrapper.ts'
 
 /** Gives an answer in place of the call that failed with `error`. `context.args` are its arguments. */
 export type FallbackFunction<T> = (error: unknown, context: Context) => T | PromiseLike<T>
@@ -98,7 +99,7 @@ export type AnswerOf<S> = S extends { readonly run: (...args: never) => infer R 
     : never
 
 /**
- * The same function, with others to ask when it fails: same arguments, same `this`.
+ * The same function, with others to ask when it fails: same arguments, same `this`, same name and length.
  *
  * Alternates get the arguments of the call, and after them the failure. They are tried in order.
  *
@@ -132,7 +133,7 @@ export function withFallback<This, Args extends readonly unknown[], T, Alt = T>(
     // Its own `this` travels with the arguments: the steps are made once, not per call.
     return policy.execute(() => primary.apply(this, args as never), { args: [this, ...args] })
   }
-  return Object.assign(withAlternates, { policy })
+  return Object.assign(resembling(withAlternates, primary), { policy })
 }
 
 /** A function with alternates, and the fallback policy that stands behind it. */
