@@ -8,11 +8,11 @@ import { UNLIMITED } from '../core/gate.ts'
 import { ThrottledError } from '../core/load-errors.ts'
 import {
   chance,
-  count,
   duration,
   fn,
   number,
   optional,
+  positiveInteger,
   rate,
   readOptions,
 } from '../core/options.ts'
@@ -92,7 +92,7 @@ const checks = {
   multiplier: optional(number(1)),
   window: optional(duration({ min: 1_000 })),
   maxRejection: optional(rate({ zero: false, one: false })),
-  minimumCalls: optional(count(1, Number.MAX_SAFE_INTEGER)),
+  minimumCalls: optional(positiveInteger),
   isRefusal: optional(fn),
   random: optional(chance),
 }

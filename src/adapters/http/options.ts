@@ -8,9 +8,9 @@ import {
   type Check,
   chance,
   clock,
-  count,
   fn,
   optional,
+  positiveInteger,
 } from '../../core/options.ts'
 import { type RandomSource, systemRandom } from '../../core/random.ts'
 import { checkLevels, type HttpLevels, levelChecks, type Sources } from './levels.ts'
@@ -52,7 +52,7 @@ export interface Described extends RequestFacts {
 export const httpChecks: Readonly<Record<keyof HttpOptions, Check>> = {
   ...levelChecks,
   compartment: optional(fn),
-  maxCompartments: optional(count(1, Number.MAX_SAFE_INTEGER)),
+  maxCompartments: optional(positiveInteger),
   idempotent: optional(anyOf(boolean, fn)),
   idempotencyKey: optional(anyOf(boolean, fn)),
   travel: optional(boolean),

@@ -6,11 +6,11 @@ import { quiet } from '../../core/events.ts'
 import {
   type Check,
   type Checks,
-  count,
   duration,
   fn,
   number,
   optional,
+  positiveInteger,
   readOptions,
 } from '../../core/options.ts'
 import { aboveZero } from '../../policies/rate-limiter/options.ts'
@@ -36,7 +36,7 @@ const checks: Checks<ClientLimit> = {
   limit: aboveZero,
   interval: optional(duration({ zero: false })),
   burst: optional(number(1)),
-  maxClients: optional(count(1, Number.MAX_SAFE_INTEGER)),
+  maxClients: optional(positiveInteger),
 }
 
 /** What the limit of clients may be. */

@@ -1,7 +1,16 @@
 /**
  * The options of an adaptive concurrency limit: what they mean, what they may be, and which contradict.
  */
-import { chance, count, duration, fn, oneOf, optional, readOptions } from '../../core/options.ts'
+import {
+  chance,
+  count,
+  duration,
+  fn,
+  oneOf,
+  optional,
+  positiveInteger,
+  readOptions,
+} from '../../core/options.ts'
 import { type PriorityOption, priorityCheck } from '../../core/priority.ts'
 import type { RandomSource } from '../../core/random.ts'
 import { SLOT_DEFAULTS } from '../../core/slot-policy.ts'
@@ -86,11 +95,11 @@ export function readAdaptiveOptions(options: AdaptiveConcurrencyOptions): Settin
 const checks = {
   ...commonChecks,
   algorithm: optional(oneOf(['vegas', 'gradient2', 'aimd'])),
-  initialLimit: optional(count(1, Number.MAX_SAFE_INTEGER)),
-  minLimit: optional(count(1, Number.MAX_SAFE_INTEGER)),
+  initialLimit: optional(positiveInteger),
+  minLimit: optional(positiveInteger),
   maxLimit: optional(count(1, 0x3fffffff)),
   window: optional(duration()),
-  minSamples: optional(count(1, Number.MAX_SAFE_INTEGER)),
+  minSamples: optional(positiveInteger),
   probeInterval: optional(duration({ infinite: true })),
   maxLatency: optional(duration({ zero: false })),
   isOverload: optional(fn),
