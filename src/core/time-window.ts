@@ -199,7 +199,7 @@ function isGood({ age, buckets }: Untrusted<TimeSnapshot>): boolean {
 }
 
 function isAge(value: unknown): value is number {
-  return typeof value === 'number' && value >= 0 && value < Number.POSITIVE_INFINITY
+  return typeof value === 'number' && value >= 0 && value <= Number.MAX_SAFE_INTEGER
 }
 
 function isCount(value: unknown): value is number {

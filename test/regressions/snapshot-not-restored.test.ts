@@ -1,4 +1,10 @@
-import { type CircuitBreaker, type CircuitSnapshot, circuitBreaker, countWindow } from 'holdfast'
+import {
+  type CircuitBreaker,
+  type CircuitSnapshot,
+  circuitBreaker,
+  countWindow,
+  timeWindow,
+} from 'holdfast'
 import { type VirtualClock, virtualClock } from 'holdfast/testing'
 import { describe, expect, it } from 'vitest'
 import { fail, openCircuit } from '../support/breakers.ts'
@@ -153,6 +159,17 @@ describe('CB15 snapshot and restore', () => {
     await clock.advance(5)
 
     expect(await breaker.execute(() => 'back')).toBe('back')
+  })
+
+  it('refuses a window whose age is no time, which would never forget again', () => {
+    const breaker = circuitBreaker({ failureRate: 0.5, window: timeWindow(1_000) })
+    for (const age of [1e308, 2 ** 53]) {
+      const buckets = [{ age, total: 10, failures: 10, slow: 0 }]
+      const trip = { consecutiveFailures: 0, window: { type: 'time', age, buckets } }
+
+      expect(() => breaker.restore(patched({ trip }))).toThrow('damaged')
+    }
+    expect(breaker.stats().failureRate).toBe(0)
   })
 
   function patched(change: object): unknown {
