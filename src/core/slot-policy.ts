@@ -72,10 +72,13 @@ export abstract class SlotPolicy extends StepPolicy implements TurnListener {
   }
 
   admit(call: CallView): Admission {
-    if (this.slots.queued >= this.#maxQueue) return this.#full(0)
-    const place = new PlaceInLine(this, priorityOf(call, this.#priority))
-    // A priority of the user's own may have set a slot free: nobody waits beside one.
-    return this.slots.tryAcquire() ? undefined : place
+    if (this.slots.queued < this.#maxQueue) {
+      const place = new PlaceInLine(this, priorityOf(call, this.#priority))
+      // A priority of the user's own may have set a slot free, or had others take the last place in line.
+      if (this.slots.tryAcquire()) return undefined
+      if (this.slots.queued < this.#maxQueue) return place
+    }
+    return this.#full(0)
   }
 
   /** @internal Used by a place in line. */

@@ -12,6 +12,8 @@ import {
   optional,
   positiveInteger,
   readOptions,
+  show,
+  withMethods,
 } from '../core/options.ts'
 import type {
   AlternativeOf,
@@ -98,6 +100,8 @@ const checks = {
   clock: optional(clock),
 }
 
+const policyCheck = withMethods('a policy', 'execute')
+
 /** How many of the oldest are looked at when room is needed; a bound on the work of one call. */
 const MOST_LOOKED_AT = 16
 
@@ -142,13 +146,7 @@ class KeyedPolicies<P extends PolicyLike<unknown>> implements Keyed<P> {
       return entry.policy
     }
     this.#forgetIdle(usedAt)
-    if (this.#entries.size >= this.#maxKeys && !this.#makeRoom()) {
-      this.#shared ??= this.#watch(this.#create(OVERFLOW_KEY))
-      return this.#shared
-    }
-    const policy = this.#watch(this.#create(key))
-    this.#renew(key, { policy, usedAt })
-    return policy
+    return (this.#hasRoom() && this.#add(key, usedAt)) || this.#overflow()
   }
 
   async execute<T>(
@@ -189,6 +187,27 @@ class KeyedPolicies<P extends PolicyLike<unknown>> implements Keyed<P> {
     }
   }
 
+  /** Undefined if `create`, which may ask for other keys, has left no room for this one. */
+  #add(key: string, usedAt: number): P | undefined {
+    const policy = this.#make(key)
+    const known = this.#entries.get(key)
+    if (known !== undefined) return known.policy
+    if (!this.#hasRoom()) return undefined
+    this.#renew(key, { policy, usedAt })
+    return this.#watch(policy)
+  }
+
+  #overflow(): P {
+    this.#shared ??= this.#watch(this.#make(OVERFLOW_KEY))
+    return this.#shared
+  }
+
+  #make(key: string): P {
+    const policy = this.#create(key)
+    checkOption('keyed', `what create returns for ${show(key)}`, policy, policyCheck)
+    return policy
+  }
+
   #present(): P[] {
     const policies = [...this.#entries.values()].map(({ policy }) => policy)
     return this.#shared === undefined ? policies : [...policies, this.#shared]
@@ -225,6 +244,10 @@ class KeyedPolicies<P extends PolicyLike<unknown>> implements Keyed<P> {
       if (isPinned(entry.policy)) this.#renew(key, entry)
       else this.#entries.delete(key)
     }
+  }
+
+  #hasRoom(): boolean {
+    return this.#entries.size < this.#maxKeys || this.#makeRoom()
   }
 
   /** Forgets the oldest that may be forgotten. Pinned ones go to the end: next time others are looked at. */

@@ -166,6 +166,33 @@ describe('BH7 the bound of the queue is not kept', () => {
     const accepted = calls.filter(({ status }) => status === 'fulfilled').length
     return { accepted, refusals }
   }
+
+  it('is kept when a priority has other calls take the last place', async () => {
+    let others = 3
+    const nested: Promise<unknown>[] = []
+    const slots = bulkhead({
+      maxConcurrent: 1,
+      maxQueue: 1,
+      priority: () => {
+        if (others-- > 0) nested.push(slots.execute(() => 'nested'))
+        return 0
+      },
+    })
+    const held = gate()
+    const holder = slots.execute(() => held.promise)
+
+    const refused = [slots.execute(() => 'last')].map((call) => watch(call))
+    const seen = nested.map((call) => watch(call))
+    expect(slots.stats()).toMatchObject({ running: 1, queued: 1 })
+    held.open()
+    await holder
+    await quiet()
+
+    const all = [...refused, ...seen].map(({ status }) => status)
+    expect(all.filter((status) => status === 'fulfilled')).toHaveLength(1)
+    expect(all.filter((status) => status === 'rejected')).toHaveLength(3)
+    expect(slots.stats()).toMatchObject({ running: 0, queued: 0, rejected: 3 })
+  })
 })
 
 describe('BH13 a nested call waits for itself', () => {

@@ -118,6 +118,40 @@ describe('LC3 registries and listeners grow', () => {
     expect(breakers.size).toBe(4)
   })
 
+  it('keeps its bound, and one policy for each key, when its maker asks for keys itself', () => {
+    const made: string[] = []
+    const policies = keyed(
+      (key) => {
+        made.push(key)
+        if (made.length <= 3) policies.get(made.length === 1 ? key : `${key}+`)
+        return circuitBreaker({ name: key })
+      },
+      { maxKeys: 1 },
+    )
+
+    const first = policies.get('key')
+
+    expect(policies.size).toBe(1)
+    expect(made).toEqual(['key', 'key', 'key+', 'key++'])
+    expect(policies.get('key')).toBe(first)
+  })
+
+  it.each([null, undefined, 5, {}, Promise.resolve()])(
+    'says so when its maker gives %o, and keeps nothing',
+    async (policy) => {
+      const policies = keyed(() => policy as never)
+      policies.subscribe(() => {})
+
+      const { error } = await caught(policies.execute('key', () => 1))
+
+      expect(error).toBeInstanceOf(TypeError)
+      expect((error as Error).message).toMatch(
+        /^keyed: what create returns for "key" must be a policy \(with execute\), but was /,
+      )
+      expect(policies.size).toBe(0)
+    },
+  )
+
   it('hands out the error of a maker that throws, and makes a new one next time', async () => {
     let broken = true
     const breakers = keyed(() => {
