@@ -74,7 +74,10 @@ export abstract class Boarding extends Flow {
 
   #tooLate(left: number): TimeoutError {
     const duration = Math.max(0, Math.round(left))
-    return stackless(() => new TimeoutError(this.name, duration, 'deadline reached, no answer'))
+    const outcome = left > 0 ? undefined : 'not called'
+    return stackless(
+      () => new TimeoutError(this.name, duration, 'deadline reached, no answer', outcome),
+    )
   }
 
   #refuseBoarding(

@@ -28,23 +28,31 @@ describe('readCallOptions', () => {
   })
 
   it('takes a signal of another realm or library for what it can do', () => {
-    const foreign = { aborted: false, addEventListener: () => undefined }
+    const foreign = {
+      aborted: false,
+      addEventListener: () => undefined,
+      removeEventListener: () => undefined,
+    }
 
     expect(read({ signal: foreign })).toMatchObject({ signal: foreign })
   })
 
   it.each([
     [null, 'options must be an object, but was null'],
-    [5, 'options must be an object, but was number'],
+    [5, 'options must be an object, but was 5'],
     [{ signal: null }, 'signal must be an AbortSignal, but was null'],
-    [{ signal: 'abort' }, 'signal must be an AbortSignal, but was string'],
-    [{ signal: {} }, 'signal must be an AbortSignal, but was object'],
-    [{ signal: { aborted: false } }, 'signal must be an AbortSignal, but was object'],
-    [{ deadline: '5' }, 'deadline must be a number, but was string'],
-    [{ deadline: Number.NaN }, 'deadline must be a number, but was number'],
+    [{ signal: 'abort' }, 'signal must be an AbortSignal, but was "abort"'],
+    [{ signal: {} }, 'signal must be an AbortSignal, but was an object'],
+    [{ signal: { aborted: false } }, 'signal must be an AbortSignal, but was an object'],
+    [
+      { signal: { aborted: false, addEventListener: () => undefined } },
+      'signal must be an AbortSignal, but was an object',
+    ],
+    [{ deadline: '5' }, 'deadline must be a number, but was "5"'],
+    [{ deadline: Number.NaN }, 'deadline must be a number, but was NaN'],
     [{ deadline: null }, 'deadline must be a number, but was null'],
-    [{ args: 'id' }, 'args must be a list, but was string'],
-    [{ args: { length: 1 } }, 'args must be a list, but was object'],
+    [{ args: 'id' }, 'args must be a list, but was "id"'],
+    [{ args: { length: 1 } }, 'args must be a list, but was an object'],
   ])('refuses %o', (options, message) => {
     expect(() => read(options)).toThrow(TypeError)
     expect(() => read(options)).toThrow(`"stack": ${message}`)

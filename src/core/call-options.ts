@@ -2,6 +2,7 @@
  * What a caller may hand over with one call, checked: it comes from code that nobody compiled against us,
  * and a wrong value must become a rejection that says so.
  */
+import { show } from './options.ts'
 import type { ExecuteOptions } from './policy.ts'
 
 /** What a call brings along. */
@@ -34,10 +35,10 @@ export function readCallOptions(name: string, options: ExecuteOptions): CallOpti
 
 function isSignal(value: unknown): value is AbortSignal {
   if (typeof value !== 'object' || value === null || !('aborted' in value)) return false
-  return typeof (value as { addEventListener?: unknown }).addEventListener === 'function'
+  const { addEventListener, removeEventListener } = value as Partial<AbortSignal>
+  return typeof addEventListener === 'function' && typeof removeEventListener === 'function'
 }
 
 function notA(name: string, option: string, wanted: string, found: unknown): TypeError {
-  const was = found === null ? 'null' : typeof found
-  return new TypeError(`"${name}": ${option} must be ${wanted}, but was ${was}`)
+  return new TypeError(`"${name}": ${option} must be ${wanted}, but was ${show(found)}`)
 }

@@ -60,11 +60,11 @@ describe('a call through an Engine', () => {
   )
 
   it.each([
-    [{ signal: {} }, 'signal must be an AbortSignal, but was object'],
+    [{ signal: {} }, 'signal must be an AbortSignal, but was an object'],
     [{ signal: null }, 'signal must be an AbortSignal, but was null'],
-    [{ signal: 'abort' }, 'signal must be an AbortSignal, but was string'],
-    [{ deadline: '5' }, 'deadline must be a number, but was string'],
-    [{ deadline: Number.NaN }, 'deadline must be a number, but was number'],
+    [{ signal: 'abort' }, 'signal must be an AbortSignal, but was "abort"'],
+    [{ deadline: '5' }, 'deadline must be a number, but was "5"'],
+    [{ deadline: Number.NaN }, 'deadline must be a number, but was NaN'],
     [{ deadline: null }, 'deadline must be a number, but was null'],
   ])('is refused with %o', async (options, message) => {
     const one = step('one')
@@ -102,7 +102,9 @@ describe('a call through an Engine', () => {
       const error = await rejection(engineOf(one).execute(hangs, { deadline }))
       expect(error).toBeInstanceOf(TimeoutError)
       expect(error).toMatchObject({ policy: 'stack', duration: 0 })
-      expect((error as Error).message).toContain('deadline reached, no answer within 0 ms')
+      expect((error as Error).message).toBe(
+        'timeout "stack": deadline reached, no answer within 0 ms; not called',
+      )
     }
 
     expect(counts(one)).toEqual([0, 0, 0, 3, 0, 0])

@@ -233,11 +233,13 @@ export class TimeoutError extends ResilienceError {
   /** The limit that was reached, in ms. */
   readonly duration: number
 
-  constructor(policy: string, duration: number, what = 'no answer') {
-    super(
-      policy,
-      `timeout "${policy}": ${what} within ${duration} ms; the call may still be running and may yet take effect`,
-    )
+  constructor(
+    policy: string,
+    duration: number,
+    what = 'no answer',
+    outcome = 'the call may still be running and may yet take effect',
+  ) {
+    super(policy, `timeout "${policy}": ${what} within ${duration} ms; ${outcome}`)
     this.duration = duration
   }
 }
@@ -257,14 +259,14 @@ export class FallbackExhaustedError extends AggregateError {
       { cause: errors[0] },
     )
     this.policy = policy
+    // Branded one by one: a statement beside the class would bring it into every bundle.
+    Object.defineProperty(this, BRAND, { value: true })
   }
 
   toJSON(): Record<string, unknown> {
     return errorToJSON(this)
   }
 }
-
-Object.defineProperty(FallbackExhaustedError.prototype, BRAND, { value: true })
 
 function errorToJSON(error: Error): Record<string, unknown> {
   const { cause: _cause, errors: _errors, ...facts } = error as unknown as Record<string, unknown>

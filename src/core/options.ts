@@ -217,6 +217,13 @@ export const chance: Check = {
   keep: (value) => guardedRandom(value as RandomSource),
 }
 
+/** What aborts: an `AbortSignal`, of any realm or library. */
+export const abortSignal: Check = /* @__PURE__ */ withMethods(
+  'an AbortSignal',
+  'addEventListener',
+  'removeEventListener',
+)
+
 /** A value as messages show it: its text when that is short, else its kind. */
 export function show(value: unknown): string {
   if (typeof value === 'string') {

@@ -5,6 +5,7 @@ import { signalsOf } from '../../core/ambient.ts'
 import type { Clock } from '../../core/clock.ts'
 import type { HoldfastEvent, Listener } from '../../core/events.ts'
 import {
+  abortSignal,
   anyOf,
   boolean,
   type Check,
@@ -121,8 +122,6 @@ export interface Batcher<K, V> {
   subscribe(listener: Listener<HoldfastEvent>): () => void
 }
 
-const signal: Check = withMethods('an AbortSignal', 'addEventListener', 'removeEventListener')
-
 export const batcherChecks: Readonly<Record<keyof BatcherOptions, Check>> = {
   maxBatchSize: optional(count(1)),
   maxWait: optional(duration()),
@@ -142,7 +141,9 @@ export const cacheChecks: Readonly<Record<keyof CacheOptions, Check>> = {
   maxSize: optional(positiveInteger),
 }
 
-export const loadChecks: Readonly<Record<keyof LoadOptions, Check>> = { signal: optional(signal) }
+export const loadChecks: Readonly<Record<keyof LoadOptions, Check>> = {
+  signal: optional(abortSignal),
+}
 
 /** What calls a load off; throws if it has happened. */
 export function signalsFrom(options: LoadOptions | undefined): readonly AbortSignal[] {

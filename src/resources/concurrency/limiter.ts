@@ -8,6 +8,7 @@ import { begin } from '../../core/begin.ts'
 import { type Clock, systemClock } from '../../core/clock.ts'
 import { capture, rejectNew, resolveNew } from '../../core/handles.ts'
 import {
+  abortSignal,
   checkOption,
   clock,
   count,
@@ -15,8 +16,8 @@ import {
   optional,
   readOptions,
   string,
-  withMethods,
 } from '../../core/options.ts'
+import { resembling } from '../../core/wrapper.ts'
 import { Place, Slots } from './slots.ts'
 import { StallGuard } from './stall.ts'
 
@@ -126,7 +127,7 @@ const limiterChecks = {
 }
 
 const callChecks = {
-  signal: optional(withMethods('an AbortSignal', 'addEventListener', 'removeEventListener')),
+  signal: optional(abortSignal),
 }
 
 function checked(concurrency: number): number {
@@ -249,9 +250,7 @@ function wrap<This, Args extends readonly unknown[], T>(
   const wrapped = function (this: This, ...args: Args): Promise<T> {
     return calls.run(() => fn.apply(this, args as never), undefined) as Promise<T>
   }
-  Object.defineProperty(wrapped, 'name', { value: fn.name, configurable: true })
-  Object.defineProperty(wrapped, 'length', { value: fn.length, configurable: true })
-  return wrapped
+  return resembling(wrapped, fn)
 }
 
 function notAFunction(given: unknown): TypeError {

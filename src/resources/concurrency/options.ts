@@ -2,6 +2,7 @@
  * What the functions for many items have in common: their options, and what they tell.
  */
 import {
+  abortSignal,
   anyOf,
   boolean,
   type Check,
@@ -88,7 +89,7 @@ export const concurrencyChecks: Readonly<Record<keyof ConcurrencyOptions, Check>
   ordered: optional(boolean),
   stopOnError: optional(boolean),
   settle: optional(boolean),
-  signal: optional(withMethods('an AbortSignal', 'addEventListener', 'removeEventListener')),
+  signal: optional(abortSignal),
   policy: optional(withMethods('a policy', 'execute')),
   onProgress: optional(fn),
 }

@@ -9,6 +9,7 @@ import type {
 } from '../../core/deferred-queue.ts'
 import { quiet } from '../../core/events.ts'
 import {
+  abortSignal,
   anyOf,
   type Check,
   type Checks,
@@ -112,8 +113,6 @@ const plainObject: Check = {
     return isPlain ? undefined : 'type'
   },
 }
-
-const abortSignal = withMethods('an AbortSignal', 'addEventListener', 'removeEventListener')
 
 const MOST_CONCURRENT = 10_000
 

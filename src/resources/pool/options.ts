@@ -2,6 +2,7 @@
 import { type Backoff, exponential } from '../../core/backoff.ts'
 import { type Clock, systemClock } from '../../core/clock.ts'
 import {
+  abortSignal,
   chance,
   clock,
   count,
@@ -213,7 +214,7 @@ export function faultOf(options: AcquireOptions): string | undefined {
     return `options must be an object, but were ${show(options)}`
   }
   const { signal, deadline } = options
-  if (signal !== undefined && typeof signal?.addEventListener !== 'function') {
+  if (signal !== undefined && abortSignal.fault(signal) !== undefined) {
     return `signal must be an AbortSignal, but was ${show(signal)}`
   }
   return deadline === undefined || (typeof deadline === 'number' && !Number.isNaN(deadline))
