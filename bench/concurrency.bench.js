@@ -3,7 +3,7 @@ import pLimit from 'p-limit'
 import pMap, { pMapIterable } from 'p-map'
 import PQueue from 'p-queue'
 import * as holdfast from './subjects/holdfast.js'
-import { LineFloor } from './subjects/line-floor.js'
+import { LineFloor, ScopeFloor } from './subjects/line-floor.js'
 
 const concurrency = 16
 const many = 10_000
@@ -102,6 +102,7 @@ const limiter = () => {
   const submit = 'all(Array.from(items, (item) => limit(() => fn(item))))'
   const all = (/** @type {Promise<unknown>[]} */ calls) => Promise.all(calls)
   const floor = new LineFloor(concurrency)
+  const scoped = new ScopeFloor(concurrency)
   return [
     loop(),
     {
@@ -109,6 +110,16 @@ const limiter = () => {
       call: submit,
       scope: {
         limit: (/** @type {() => Promise<unknown>} */ task) => floor.run(task),
+        all,
+        items,
+        fn: fn(),
+      },
+    },
+    {
+      subject: 'floor:AsyncResource',
+      call: submit,
+      scope: {
+        limit: (/** @type {() => Promise<unknown>} */ task) => scoped.run(task),
         all,
         items,
         fn: fn(),

@@ -5,7 +5,7 @@ import { Pool as LightningPool } from 'lightning-pool'
 import { Pool as Tarn } from 'tarn'
 import { floors } from './subjects/floors.js'
 import * as holdfast from './subjects/holdfast.js'
-import { LineFloor } from './subjects/line-floor.js'
+import { LineFloor, ScopeFloor } from './subjects/line-floor.js'
 import { LoanFloor } from './subjects/loan-floor.js'
 
 const size = 10
@@ -151,8 +151,9 @@ const contended = () => {
   const call = 'callers[k].runInAsyncScope(start)'
   /** @param {() => unknown} start */
   const scope = (start) => ({ callers, many, start })
-  const [first, second, third, fourth, fifth] = [fn(), fn(), fn(), fn(), fn()]
+  const [first, second, third, fourth, fifth, sixth] = [fn(), fn(), fn(), fn(), fn(), fn()]
   const floor = new LineFloor(size)
+  const scoped = new ScopeFloor(size)
   return [
     { subject: 'bare', variant: 'Promise.all', call, scope: scope(fn()), expect: right },
     {
@@ -163,6 +164,7 @@ const contended = () => {
       expect: all,
     },
     { subject: 'floor:contract', call, scope: scope(() => floor.run(fifth)), expect: right },
+    { subject: 'floor:AsyncResource', call, scope: scope(() => scoped.run(sixth)), expect: right },
     { subject: 'holdfast', call, scope: scope(() => ours.use(first)), expect: right },
     { subject: 'generic-pool', call, scope: scope(() => generic.use(second)), expect: all },
     { subject: 'lightning-pool', call, scope: scope(() => lightning(third)), expect: all },

@@ -3,7 +3,11 @@
  * async context of its own caller, written by hand: one promise to wait for the turn, a place that could
  * be left, and two promises that follow the call. No limit of the line or of the wait, nothing counted,
  * nothing observed.
+ *
+ * `ScopeFloor` is the same with Node's AsyncResource in place of the first promise: a call begins inside
+ * whoever leaves its slot.
  */
+import { AsyncResource } from 'node:async_hooks'
 import { executor, reject, resolve } from './handles.js'
 
 class Place {
@@ -70,5 +74,91 @@ export class LineFloor {
   #failed = (/** @type {unknown} */ error) => {
     this.#next()
     throw error
+  }
+}
+
+class ScopedPlace extends Place {
+  /** @param {() => Promise<unknown>} fn */
+  constructor(fn) {
+    super(resolve, reject)
+    this.fn = fn
+    this.scope = new AsyncResource('floor')
+  }
+}
+
+class Handlers {
+  /** @type {ScopedPlace | undefined} */
+  place = undefined
+  /** @type {Handlers | undefined} */
+  spare = undefined
+
+  /** @param {ScopeFloor} owner */
+  constructor(owner) {
+    this.succeed = (/** @type {unknown} */ value) => {
+      const { place } = this
+      owner.leave(this)
+      place?.granted(value)
+    }
+    this.fail = (/** @type {unknown} */ error) => {
+      const { place } = this
+      owner.leave(this)
+      place?.refused(error)
+    }
+  }
+}
+
+export class ScopeFloor {
+  #running = 0
+  /** @type {ScopedPlace | undefined} */
+  #first
+  /** @type {ScopedPlace | undefined} */
+  #last
+  /** @type {Handlers | undefined} */
+  #spare
+  #limit
+
+  /** @param {number} limit */
+  constructor(limit) {
+    this.#limit = limit
+  }
+
+  /** @param {() => Promise<unknown>} fn */
+  run(fn) {
+    const answer = new Promise(executor)
+    const place = new ScopedPlace(fn)
+    if (this.#running < this.#limit) {
+      this.#running++
+      this.#begin(place)
+      return answer
+    }
+    place.ahead = this.#last
+    if (this.#last === undefined) this.#first = place
+    else this.#last.behind = place
+    this.#last = place
+    return answer
+  }
+
+  /** @param {Handlers} handlers */
+  leave(handlers) {
+    handlers.place = undefined
+    handlers.spare = this.#spare
+    this.#spare = handlers
+    const place = this.#first
+    if (place === undefined) {
+      this.#running--
+      return
+    }
+    this.#first = /** @type {ScopedPlace | undefined} */ (place.behind)
+    if (place.behind === undefined) this.#last = undefined
+    else place.behind.ahead = undefined
+    place.behind = undefined
+    place.scope.runInAsyncScope(this.#begin, this, place)
+  }
+
+  #begin = (/** @type {ScopedPlace} */ place) => {
+    const handlers = this.#spare ?? new Handlers(this)
+    this.#spare = handlers.spare
+    handlers.place = place
+    place.fn().then(handlers.succeed, handlers.fail)
   }
 }
