@@ -6,7 +6,7 @@ import { type Clock, nextTurn, systemClock } from '../../core/clock.ts'
 import { Emitter } from '../../core/events.ts'
 import { capture, resolveNew } from '../../core/handles.ts'
 import { stackless } from '../../core/stackless.ts'
-import { Place, Slots } from '../concurrency/slots.ts'
+import { CalledPlace, Slots } from '../concurrency/slots.ts'
 import { readAnswers } from './answers.ts'
 import { Batch, type Owner } from './batch.ts'
 import { AnswerCache } from './cache.ts'
@@ -97,7 +97,7 @@ export abstract class Dispatcher implements Owner {
     }
     if (this.slots.tryAcquire()) go()
     else {
-      batch.place = new Place(go)
+      batch.place = new CalledPlace(go)
       this.slots.enqueue(batch.place)
     }
   }

@@ -18,6 +18,7 @@ import {
   string,
 } from '../../core/options.ts'
 import { resembling } from '../../core/wrapper.ts'
+import { QueuedCall, Runs } from './queued-call.ts'
 import { Place, Slots } from './slots.ts'
 import { StallGuard } from './stall.ts'
 
@@ -140,11 +141,13 @@ class Calls {
   readonly #slots: Slots
   readonly #guard: StallGuard
   readonly #maxQueue: number
+  readonly #runs: Runs
 
   constructor(slots: Slots, guard: StallGuard, maxQueue: number) {
     this.#slots = slots
     this.#guard = guard
     this.#maxQueue = maxQueue
+    this.#runs = new Runs(slots)
   }
 
   run(fn: () => unknown, options: LimitOptions | undefined): Promise<unknown> {
@@ -159,11 +162,9 @@ class Calls {
       return begin(fn, undefined as never).then(this.#ok, this.#failed)
     }
     if (this.#isFull) return Promise.reject(this.#guard.refusal(0))
-    // A promise hop keeps the caller's async context, whoever frees the slot.
-    const turn = new Promise<void>((granted, refused) => {
-      this.#slots.enqueue(new Place(granted, refused))
-    })
-    return turn.then(fn as () => unknown).then(this.#ok, this.#failed)
+    const answer = new Promise(capture)
+    this.#slots.enqueue(new QueuedCall(this.#runs, fn, resolveNew, rejectNew))
+    return answer
   }
 
   get #isFull(): boolean {
@@ -206,6 +207,7 @@ class AbortableCall extends Place {
   readonly #slots: Slots
   readonly #resolve: (value: unknown) => void
   readonly #reject: (error: unknown) => void
+  readonly #granted: () => void
   #runs = false
 
   constructor(
@@ -214,14 +216,21 @@ class AbortableCall extends Place {
     resolve: (value: unknown) => void,
     reject: (error: unknown) => void,
   ) {
-    super(granted, (error) => {
-      this.forget?.()
-      slots.release()
-      reject(error)
-    })
+    super()
+    this.#granted = granted
     this.#slots = slots
     this.#resolve = resolve
     this.#reject = reject
+  }
+
+  override granted(): void {
+    this.#granted()
+  }
+
+  override refused(error: unknown): void {
+    this.forget?.()
+    this.#slots.release()
+    this.#reject(error)
   }
 
   start(fn: () => unknown): void {

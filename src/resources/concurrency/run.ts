@@ -12,7 +12,7 @@ import { show } from '../../core/options.ts'
 import { Item, PolicyItem, type Watcher } from './item.ts'
 import { slotsOf } from './limiter.ts'
 import type { AnyPolicy, ConcurrencyOptions, MapProgress, Mapper } from './options.ts'
-import { Place, Slots } from './slots.ts'
+import { CalledPlace, type Place, Slots } from './slots.ts'
 
 /** Items that have a finite or endless number, now or later. */
 export type Items<T> = Iterable<T> | AsyncIterable<T>
@@ -158,7 +158,7 @@ export abstract class Run implements Watcher {
   async #waitInLine(): Promise<boolean> {
     let place: Place | undefined
     const refusal = await new Promise<unknown>((resolve) => {
-      place = new Place(() => resolve(undefined), resolve)
+      place = new CalledPlace(() => resolve(undefined), resolve)
       this.#place = place
       this.slots.enqueue(place)
     })

@@ -7,20 +7,36 @@ import { type Deferred, deferred } from '../../core/deferred.ts'
 import { UNLIMITED } from '../../core/gate.ts'
 
 /** One place in line. */
-export class Place {
+export abstract class Place {
   state: 'new' | 'waiting' | 'granted' | 'gone' = 'new'
   ahead: Place | undefined = undefined
   behind: Place | undefined = undefined
   /** Which place it is, counted from the first that was ever taken. */
   number = 0
+
   /** Called once, when the slot has passed to whoever waits here. Must not throw. */
-  readonly granted: () => void
+  abstract granted(): void
   /** Called instead when it is refused, with a slot that must be given back like any other. Must not throw. */
-  readonly refused: (error: unknown) => void
+  abstract refused(error: unknown): void
+}
+
+/** A place that calls back. */
+export class CalledPlace extends Place {
+  readonly #granted: () => void
+  readonly #refused: (error: unknown) => void
 
   constructor(granted: () => void, refused: (error: unknown) => void = nothing) {
-    this.granted = granted
-    this.refused = refused
+    super()
+    this.#granted = granted
+    this.#refused = refused
+  }
+
+  override granted(): void {
+    this.#granted()
+  }
+
+  override refused(error: unknown): void {
+    this.#refused(error)
   }
 }
 
