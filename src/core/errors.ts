@@ -1,6 +1,7 @@
 /**
- * Every error of the library on one page. One question decides the family: was the function called?
- * A `RejectedError` says no, a `TimeoutError` says perhaps. What is not ours passes unchanged.
+ * The families of errors, and those that most callers meet; beside this page stand those of queues and of
+ * limits on load. One question decides the family: was the function called? A `RejectedError` says no, a
+ * `TimeoutError` says perhaps. What is not ours passes unchanged.
  */
 
 const BRAND: unique symbol = Symbol.for('holdfast.error') as never

@@ -2,7 +2,7 @@
  * What every event says, and what every event about one call.
  */
 
-/** Four ways in which a call can go wrong; never mixed in names, messages, events or metrics. */
+/** How a call ended: well, or in one of four ways that names, messages, events and metrics never mix. */
 export type Ending = 'succeeded' | 'failed' | 'timedOut' | 'rejected' | 'aborted'
 
 /** What every event says. */

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { virtualClock } from '../testing/virtual-clock.ts'
 import { systemClock } from './clock.ts'
 import * as check from './options.ts'
-import { type Check, checkOption, checkOptions, readOptions, show } from './options.ts'
+import { type Check, checkOption, readOptions, show } from './options.ts'
 
 interface Sample {
   readonly size: number
@@ -169,14 +169,6 @@ describe('readOptions', () => {
     const message = 'policy: size is required and must be a whole number from 1 up'
     expect(read({})).toThrow(new TypeError(message))
     expect(read({ size: undefined })).toThrow(new TypeError(message))
-  })
-})
-
-describe('checkOptions', () => {
-  it('throws what readOptions throws and returns nothing', () => {
-    expect(checkOptions('policy', { size: 1 }, sample)).toBeUndefined()
-    expect(() => checkOptions('policy', { size: 0 }, sample)).toThrow(RangeError)
-    expect(() => checkOptions('policy', null, sample)).toThrow(TypeError)
   })
 })
 

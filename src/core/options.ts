@@ -58,15 +58,6 @@ export function readOptions<O extends object>(
   return copy as Readonly<O>
 }
 
-/** Checks options as {@link readOptions} does, for callers that need no copy. */
-export function checkOptions(
-  where: string,
-  options: unknown,
-  checks: Readonly<Record<string, Check>>,
-): void {
-  readOptions(where, options as Record<string, unknown>, checks)
-}
-
 /** Checks one value, by the name it has in messages. */
 export function checkOption(where: string, name: string, value: unknown, check: Check): void {
   const fault = check.fault(value)

@@ -123,8 +123,8 @@ export function ownBackoff({ baseDelay, factor, maxDelay, jitter }: RetryOptions
 }
 
 /**
- * All pauses together when chance is at its worst, each `least` long at least, in ms. Unknown for a function of the user's own, which
- * must not be asked before there is a retry.
+ * All pauses together when chance is at its worst, each `least` long at least, in ms. Unknown for a
+ * function of the user's own, which must not be asked before there is a retry.
  */
 export function plannedPauses(
   backoff: Backoff,
