@@ -220,7 +220,7 @@ export interface DeferredQueue<P = unknown> extends AsyncDisposable {
   get(id: string): Promise<JobRecord<P> | undefined>
   /** Gives a dead job all its attempts again, behind the others of its key; false if no dead job has this id. */
   requeue(id: string, options?: { readonly delay?: number | undefined }): Promise<boolean>
-  /** Forgets a job, whatever its state, unless a worker has it; false if there is none to forget. */
+  /** Forgets a job, whatever its state, unless a worker has it whose lease holds; false if there is none to forget. */
   remove(id: string): Promise<boolean>
   /** All workers of this object take no job any more until `resume()`; those under way go on. */
   pause(): void

@@ -127,8 +127,8 @@ export class BullStore implements JobStore {
       const { backend } = this.#link
       const job = await backend.getJobData(bullId(id))
       if (job === undefined) return false
-      const state = await backend.getState(bullId(id))
-      if (state === 'active' || (await backend.remove(bullId(id), false)) !== 1) return false
+      // BullMQ removes none whose lease holds.
+      if ((await backend.remove(bullId(id), false)) !== 1) return false
       await this.#lanes.advance(unseal(job))
       return true
     })

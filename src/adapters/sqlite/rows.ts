@@ -15,6 +15,7 @@ export interface Row {
   readonly due_at: number
   readonly attempts: number | bigint
   readonly lease: string | null
+  readonly lease_until: number | null
   readonly errors: unknown
   readonly ended_at: number | null
   readonly reason: string | null

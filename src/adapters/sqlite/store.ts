@@ -67,7 +67,7 @@ export class SqliteStore implements JobStore {
   }
 
   async take(limit: number, leaseTime: number): Promise<Taken> {
-    if (this.#clock.hasStepped()) await this.#write('mending after a clock step', this.#stepped)
+    await this.#noticeStep()
     const lookAgain = await this.#read('looking for jobs', () => this.#nextLook())
     if (lookAgain > 0) return { jobs: [], lookAgain }
     return this.#write('taking jobs', () => this.#take(limit, leaseTime))
@@ -113,9 +113,10 @@ export class SqliteStore implements JobStore {
   }
 
   async remove(id: string): Promise<boolean> {
+    await this.#noticeStep()
     const isDone = await this.#write('removing', () => {
       const row = this.#reader.known(id)
-      if (row === undefined || Number(row.state) === STATE.active) return false
+      if (row === undefined || this.#isHeld(row)) return false
       this.#sql.delete.run(row.seq as number)
       if (Number(row.state) !== STATE.completed) this.#tally.add(-1)
       this.#promote(row.key)
@@ -227,6 +228,16 @@ export class SqliteStore implements JobStore {
     }
     this.#tally.add(-1)
     this.#promote(key)
+  }
+
+  /** Whether somebody has it who still gives signs of life. */
+  #isHeld({ state, lease_until: until }: Row): boolean {
+    if (Number(state) !== STATE.active) return false
+    return this.#clock.distrust > 0 || (until ?? 0) > this.#clock.now()
+  }
+
+  async #noticeStep(): Promise<void> {
+    if (this.#clock.hasStepped()) await this.#write('mending after a clock step', this.#stepped)
   }
 
   /** The wall clock was stepped while jobs were in somebody's hands. */

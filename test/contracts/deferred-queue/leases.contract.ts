@@ -61,6 +61,30 @@ export function keepsLeases(start: StartStore): void {
       expect(await other.counts()).toMatchObject({ size: 0, completed: 1 })
     })
 
+    it('lets the job of a dead worker be removed when its lease is over, though nobody works', async () => {
+      const dead = standingClock()
+      const [queue, other] = [await store.open({ clock: dead.clock }), await store.open()]
+      const started = next(queue, 'started')
+      const work = gate()
+      queue.process(() => work.opened, { leaseTime: 500 })
+      await queue.enqueue(1, { id: 'a', key: 'k' })
+      await queue.enqueue(2, { id: 'b', key: 'k' })
+      await started
+      const isHeld = !(await other.remove('a'))
+      dead.stop()
+      queue.pause()
+
+      // A machine that stood still for the whole lease has seen it end.
+      while (isHeld && !(await other.remove('a'))) await new Promise(setImmediate)
+
+      expect(await other.get('a')).toBeUndefined()
+      expect(await other.counts()).toMatchObject({ active: 0, size: 1 })
+      const completed = next(other, 'completed', { id: 'b' })
+      other.process(() => {})
+      await completed
+      work.open()
+    }, 20_000)
+
     it('tells a handler by its signal that its lease is lost', async () => {
       const stuck = standingClock()
       const [queue, other] = [await store.open({ clock: stuck.clock }), await store.open()]
