@@ -141,7 +141,7 @@ class Model {
 
   remove(id: string, now: number): boolean {
     const note = this.known(id, now)
-    if (note === undefined || note.state === 'active') return false
+    if (note === undefined || (note.state === 'active' && note.until > now)) return false
     this.notes = this.notes.filter((one) => one !== note)
     return true
   }
