@@ -48,9 +48,8 @@ class GuardedClock implements Clock {
 
   setTimer(callback: () => void, delay: number): Timer {
     checkDelay(delay)
-    return (
-      attempt(() => this.#clock.setTimer(callback, delay)) ?? systemClock.setTimer(callback, delay)
-    )
+    const timer = attempt(() => this.#clock.setTimer(callback, delay))
+    return isTimer(timer) ? timer : systemClock.setTimer(callback, delay)
   }
 
   get defer(): Clock['defer'] {
@@ -64,6 +63,11 @@ class GuardedClock implements Clock {
       }
     }
   }
+}
+
+/** A handle of `setTimeout` is none: it cannot be cancelled. */
+function isTimer(found: Partial<Timer> | null | undefined): found is Timer {
+  return [found?.cancel, found?.ref, found?.unref].every((method) => typeof method === 'function')
 }
 
 function attempt<T>(read: () => T): T | undefined {

@@ -107,12 +107,17 @@ describe.each(faults)('a clock that %s', (_fault, fault) => {
   })
 })
 
-describe('a clock that sets no timers and has no turns', () => {
-  it('has its calls woken by those of the machine', async () => {
-    const broken = (): never => {
-      throw new Error('broken clock')
-    }
-    const clock = { ...breaking(working), setTimer: broken, defer: broken }
+const throws = (): never => {
+  throw new Error('broken clock')
+}
+
+describe('a clock without turns, whose timers are none', () => {
+  it.each([
+    ['are not set', throws],
+    ['are bare handles', (callback: () => void, delay: number) => setTimeout(callback, delay)],
+    ['are nothing', () => undefined],
+  ])('has its calls woken by those of the machine: they %s', async (_, broken) => {
+    const clock = { ...breaking(working), setTimer: broken as never, defer: throws }
     let tries = 0
     const again = watch(
       retry({ maxRetries: 1, baseDelay: 10, clock }).execute(() => {
@@ -127,5 +132,6 @@ describe('a clock that sets no timers and has no turns', () => {
     expect(again.status).toBe('rejected')
     expect(tries).toBe(2)
     expect(limited.reason).toMatchObject({ code: 'ERR_TIMEOUT' })
+    expect(vi.getTimerCount()).toBe(0)
   })
 })
