@@ -105,9 +105,10 @@ describe('an inherited deadline', () => {
   it('ends the wait for a batch, which goes on for the others', async () => {
     const answer = gate()
     // Whoever's deadline ends before the batch is sent is not in it.
-    const prices = batcher((keys: readonly number[]) =>
-      answer.promise.then(() => keys.map((key) => 10 * key)),
-    )
+    const prices = batcher(async (keys: readonly number[]): Promise<number[]> => {
+      await answer.promise
+      return keys.map((key) => 10 * key)
+    })
 
     const patient = prices.load(1)
     const [one, many] = await withDeadline(20, () =>
