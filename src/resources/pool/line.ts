@@ -2,11 +2,12 @@
  * Those who wait for a resource: first come, first served, each for as long as it may, each able to
  * leave at any moment. Whoever has left is never handed anything.
  *
- * A waiter is a promise: what follows it runs in the async context of whoever waits. The line is a
- * linked list of the waiters themselves, so that waiting allocates nothing else.
+ * The line is a linked list of the waiters themselves, so that waiting allocates nothing else. Who is
+ * served is decided first, and told when all is decided: a waiter may begin its work at once.
  */
 import { Link, link, unlink } from '../../core/abort.ts'
 import type { Timer } from '../../core/clock.ts'
+import { capture, rejectNew, resolveNew } from '../../core/handles.ts'
 import type { Pulse } from '../../core/pulse.ts'
 import type { Member } from './member.ts'
 
@@ -15,6 +16,8 @@ export class Line<R> {
   size = 0
   #first: Waiter<R> | undefined
   #last: Waiter<R> | undefined
+  #firstServed: Waiter<R> | undefined
+  #lastServed: Waiter<R> | undefined
   readonly #pulse: Pulse
   /** What a waiter is told whose time is up. */
   readonly #tooLate: (waited: number) => Error
@@ -36,7 +39,7 @@ export class Line<R> {
     due: number,
     signal: AbortSignal | undefined,
     borrower: Error | undefined,
-  ): Promise<Member<R>> {
+  ): void {
     waiter.since = now
     waiter.due = due
     if (borrower !== undefined) waiter.borrower = borrower
@@ -54,21 +57,38 @@ export class Line<R> {
       link(signal, waiter.caller)
     }
     if (due < this.#due) this.#arm(due)
-    return new Promise(waiter.handles)
   }
 
-  /** The first in line, who leaves it and must be granted something. */
-  shift(): Waiter<R> | undefined {
-    const waiter = this.#first
-    if (waiter !== undefined) this.#remove(waiter)
+  /** The first in line leaves it, and is told of `member` by the next `tell`. Must not be empty. */
+  serve(member: Member<R>): Waiter<R> {
+    const waiter = this.#first as Waiter<R>
+    this.#remove(waiter)
+    waiter.member = member
+    if (this.#lastServed === undefined) this.#firstServed = waiter
+    else this.#lastServed.behind = waiter
+    this.#lastServed = waiter
     return waiter
+  }
+
+  /** Tells those who have been served. Any of them may come back at once, or change everything. */
+  tell(): void {
+    for (let waiter = this.#firstServed; waiter !== undefined; waiter = this.#firstServed) {
+      this.#firstServed = waiter.behind
+      if (waiter.behind === undefined) this.#lastServed = undefined
+      else waiter.behind = undefined
+      waiter.grant(waiter.member as Member<R>)
+    }
   }
 
   /** Sends everybody away; says how many that were. */
   refuseAll(error: unknown): number {
     const { size } = this
     // As many as there are now: whoever is told may come back at once.
-    for (let left = size; left > 0; left--) this.shift()?.reject(error)
+    for (let left = size; left > 0; left--) {
+      const waiter = this.#first as Waiter<R>
+      this.#remove(waiter)
+      waiter.reject(error)
+    }
     return size
   }
 
@@ -131,24 +151,33 @@ export class Line<R> {
 }
 
 /** One in line. It may come back, when what it was granted or refused is over. */
-export class Waiter<R> {
+export abstract class Waiter<R> {
   since = 0
   due = 0
   borrower: Error | undefined = undefined
-  grant: (member: Member<R>) => void = nothing
-  reject: (error: unknown) => void = nothing
   ahead: Waiter<R> | undefined = undefined
   behind: Waiter<R> | undefined = undefined
   caller: Link | undefined = undefined
   inLine = false
+  /** What it has been served with. */
+  member: Member<R> | undefined = undefined
 
-  readonly handles = (
-    grant: (member: Member<R>) => void,
-    reject: (error: unknown) => void,
-  ): void => {
-    this.grant = grant
-    this.reject = reject
-  }
+  /** Must not throw. */
+  abstract grant(member: Member<R>): void
+  abstract reject(error: unknown): void
 }
 
-export function nothing(): void {}
+/** One who takes the resource away. */
+export class Acquiring<R> extends Waiter<R> {
+  readonly granted: Promise<Member<R>> = new Promise(capture) as Promise<Member<R>>
+  readonly #grant: (member: Member<R>) => void = resolveNew as (member: unknown) => void
+  readonly #reject: (error: unknown) => void = rejectNew
+
+  override grant(member: Member<R>): void {
+    this.#grant(member)
+  }
+
+  override reject(error: unknown): void {
+    this.#reject(error)
+  }
+}

@@ -12,7 +12,7 @@ import { Cancelling } from './cancelling.ts'
 import { close, drain } from './closing.ts'
 import type { AcquireOptions, CloseReport, Lease, Pool, PoolStats } from './contract.ts'
 import { begin, follow } from './hook.ts'
-import { Waiter } from './line.ts'
+import { Acquiring, type Waiter } from './line.ts'
 import { Loan } from './loan.ts'
 import type { Member } from './member.ts'
 import { faultOf, type PoolOptions, readTimeout, settle } from './options.ts'
@@ -165,7 +165,9 @@ class ResourcePool<R> implements Pool<R> {
     }
     if (options !== undefined || this.#supply.phase !== 'open') return this.#useWith(fn, options)
     const use = this.#waiting.take(fn)
-    return use.follow(this.#wait(use, undefined, Number.POSITIVE_INFINITY))
+    const answer = new Promise(use.handles)
+    this.#wait(use, undefined, Number.POSITIVE_INFINITY)
+    return answer as Promise<T>
   }
 
   async #useWith<T>(
@@ -244,26 +246,28 @@ class ResourcePool<R> implements Pool<R> {
     if (signal?.aborted === true) return Promise.reject(signal.reason)
     const member = supply.take()
     if (member !== undefined) return Promise.resolve(member)
-    return this.#wait(new Waiter(), signal, deadline)
+    const waiter = new Acquiring<R>()
+    this.#wait(waiter, signal, deadline)
+    return waiter.granted
   }
 
-  #wait(waiter: Waiter<R>, signal: AbortSignal | undefined, deadline: number): Promise<Member<R>> {
+  /** Lets it stand in line, or turns it away. */
+  #wait(waiter: Waiter<R>, signal: AbortSignal | undefined, deadline: number): void {
     const supply = this.#supply
     const { settings, line, inventory } = supply
     const allLent = inventory.lent.size === settings.limit
     // Only those count as waiting who wait for somebody else's release.
     const room = supply.suspended ? 0 : settings.limit - inventory.lent.size
-    if (line.size >= settings.maxWaiting + room) return Promise.reject(supply.full())
+    if (line.size >= settings.maxWaiting + room) return waiter.reject(supply.full())
     const now = supply.pulse.now()
     const inherited = inheritedDeadline(settings.clock)
     const due = Math.min(now + settings.acquireTimeout, deadline, inherited)
     const borrower = supply.watchesLoans ? new Error('borrowed here') : undefined
-    const granted = line.join(waiter, now, due, signal, borrower)
+    line.join(waiter, now, due, signal, borrower)
     // All are lent: nothing can be done but wait.
-    if (allLent) return granted
+    if (allLent) return
     supply.maker.knock()
     supply.balance()
-    return granted
   }
 }
 

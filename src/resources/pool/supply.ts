@@ -65,6 +65,7 @@ export class Supply<R> extends Voice<R> implements Orderer<R>, Ward<R> {
       if (this.phase !== 'closed') this.#balanceOnce()
     }
     this.#balancing = false
+    this.line.tell()
     if (this.watchers.size > 0) for (const look of [...this.watchers]) look()
   }
 
@@ -103,7 +104,8 @@ export class Supply<R> extends Voice<R> implements Orderer<R>, Ward<R> {
       }
       this.#offer(member, false)
     }
-    if (this.phase !== 'open') this.balance()
+    if (this.phase === 'open') this.line.tell()
+    else this.balance()
   }
 
   /** The work on a lent resource has failed. */
@@ -227,11 +229,9 @@ export class Supply<R> extends Voice<R> implements Orderer<R>, Ward<R> {
   }
 
   #serve(member: Member<R>): void {
-    const waiter = this.line.shift()
-    if (waiter === undefined) return
+    const { borrower } = this.line.serve(member)
     this.#lend(member)
-    if (this.watchesLoans) this.watchLoan(member, waiter.borrower)
-    waiter.grant(member)
+    if (this.watchesLoans) this.watchLoan(member, borrower)
   }
 
   #lend(member: Member<R>): void {

@@ -1,0 +1,70 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { describe, expect, it } from 'vitest'
+import { createPool } from './pool.ts'
+
+function poolOfOne() {
+  let made = 0
+  return createPool({ name: 'one', create: () => ({ id: ++made }), maxSize: 1 })
+}
+
+describe('a use that stood in line', () => {
+  it("runs in its own caller's async context, whoever gave the resource back", async () => {
+    const caller = new AsyncLocalStorage<number>()
+    const pool = poolOfOne()
+    const found = await Promise.all(
+      [0, 1, 2, 3].map((id) => caller.run(id, () => pool.use(async () => caller.getStore()))),
+    )
+
+    expect(found).toEqual([0, 1, 2, 3])
+    await pool.close()
+  })
+
+  it.each([
+    ['throws at once', () => thrown('at once'), { message: 'at once' }],
+    ['rejects', () => Promise.reject(new Error('later')), { message: 'later' }],
+  ])('gives its resource up when its work %s, and the next one works', async (_, work, error) => {
+    const pool = poolOfOne()
+    const first = pool.use(async ({ id }) => id)
+    const second = pool.use(work)
+    const third = pool.use(async ({ id }) => id)
+
+    await expect(second).rejects.toMatchObject(error)
+    expect(await Promise.all([first, third])).toEqual([1, 2])
+    expect(pool.stats()).toMatchObject({ total: 1, idle: 1, inUse: 0, waiting: 0 })
+    await pool.close()
+  })
+
+  it('may evict, use and close the pool in the moment in which another one ends', async () => {
+    const pool = poolOfOne()
+    const told: string[] = []
+    const note = (name: string) => (outcome: unknown) =>
+      void told.push(`${name} ${outcome instanceof Error ? outcome.name : outcome}`)
+    const first = pool.use(async () => 'done')
+    const second = pool.use(() => {
+      pool.evictAll()
+      const inner = pool.use(async () => 'done').then(note('inner'), note('inner'))
+      const closing = pool.close({ timeout: 0 }).then(() => told.push('closed'))
+      return Promise.all([inner, closing]).then(() => 'done')
+    })
+    const third = pool.use(async () => 'done')
+
+    await Promise.all([
+      first.then(note('first')),
+      second.then(note('second')),
+      third.then(note('third'), note('third')),
+    ])
+
+    expect(told.toSorted()).toEqual([
+      'closed',
+      'first done',
+      'inner PoolClosedError',
+      'second done',
+      'third PoolClosedError',
+    ])
+    expect(pool.stats()).toMatchObject({ total: 0, inUse: 0, waiting: 0 })
+  })
+})
+
+function thrown(message: string): never {
+  throw new Error(message)
+}
