@@ -134,19 +134,23 @@ export class Line<R> {
     else defer(this.#sweep)
   }
 
+  // Who is too late is decided first: whoever listens to a refusal may serve, close or join the line.
   readonly #sweep = (): void => {
     const now = this.#pulse.clock.now()
     this.#due = Number.POSITIVE_INFINITY
-    let next = Number.POSITIVE_INFINITY
-    let waiter = this.#first
-    while (waiter !== undefined) {
-      const { behind }: Waiter<R> = waiter
-      const { due, since } = waiter
-      if (due <= now) this.#leave(waiter, () => this.#tooLate(now - since))
-      else next = Math.min(next, due)
-      waiter = behind
+    const late: Waiter<R>[] = []
+    for (let waiter = this.#first; waiter !== undefined; waiter = waiter.behind) {
+      if (waiter.due <= now) late.push(waiter)
     }
-    if (this.size > 0 && next < this.#due) this.#arm(next)
+    for (const waiter of late) {
+      // One that is used again meanwhile has time.
+      if (waiter.due <= now) this.#leave(waiter, () => this.#tooLate(now - waiter.since))
+    }
+    let next = Number.POSITIVE_INFINITY
+    for (let waiter = this.#first; waiter !== undefined; waiter = waiter.behind) {
+      next = Math.min(next, waiter.due)
+    }
+    if (next < this.#due) this.#arm(next)
   }
 }
 

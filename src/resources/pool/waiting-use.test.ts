@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { describe, expect, it } from 'vitest'
+import { virtualClock } from '../../testing/index.ts'
 import { createPool } from './pool.ts'
 
 function poolOfOne() {
@@ -32,6 +33,32 @@ describe('a use that stood in line', () => {
     expect(await Promise.all([first, third])).toEqual([1, 2])
     expect(pool.stats()).toMatchObject({ total: 1, idle: 1, inUse: 0, waiting: 0 })
     await pool.close()
+  })
+
+  it('is refused in time when a listener serves others while the line is swept', async () => {
+    const clock = virtualClock()
+    const pool = createPool({
+      create: () => ({}),
+      maxSize: 1,
+      acquireTimeout: 100,
+      isBroken: () => false,
+      clock,
+    })
+    const lease = await pool.acquire()
+    pool.subscribe((event) => {
+      if (event.type === 'reject' && lease !== undefined) lease.release()
+    })
+    const outcomes = [0, 1, 2, 3].map(() =>
+      pool.use(() => new Promise<string>(() => {})).catch((error: Error) => error.name),
+    )
+    const refused: unknown[] = []
+    for (const outcome of outcomes) outcome.then((name) => refused.push(name))
+
+    await clock.advance(100)
+
+    expect(refused).toEqual(Array(3).fill('AcquireTimeoutError'))
+    expect(pool.stats()).toMatchObject({ inUse: 1, waiting: 0 })
+    await Promise.all([pool.close({ timeout: 0 }), clock.advance(1)])
   })
 
   it('may evict, use and close the pool in the moment in which another one ends', async () => {
