@@ -124,10 +124,11 @@ export {
   type WindowSnapshot,
 } from './core/window.ts'
 // Composition: several policies as one, one per key, one per method.
-export type { Finding, FindingCode, WorstCase } from './pipeline/check.ts'
+export type { Finding, FindingCode } from './pipeline/check.ts'
 export { type Keyed, type KeyedOptions, keyed, OVERFLOW_KEY } from './pipeline/keyed.ts'
 export { type Pipeline, type PipelineOptions, pipeline } from './pipeline/pipeline.ts'
 export { type MethodProtection, protect } from './pipeline/protect.ts'
+export type { WorstCase } from './pipeline/worst-case.ts'
 // Policies: each guards one call.
 export {
   type AdaptiveConcurrency,

@@ -187,7 +187,7 @@ export interface CacheFilled extends EventBase {
   readonly key: string
   /** Whether a value was kept. */
   readonly kept: boolean
-  /** Whether it was made behind its caller, who had been answered before. */
+  /** Whether it was made in the background: its caller had already been answered. */
   readonly behind: boolean
   /** How long it took, in ms. */
   readonly duration: number

@@ -1,5 +1,5 @@
 /**
- * A policy that runs what is inside it on its own account: once for several callers, behind their backs,
+ * A policy that runs what is inside it on its own account: once for several callers, in the background,
  * or not at all. Callers pass it like any other step; what is inside it goes on in an engine of its own,
  * because it may outlive whoever began it.
  */

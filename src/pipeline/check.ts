@@ -1,9 +1,10 @@
 /**
- * What in the order of a pipeline cannot work, or was probably not meant; and its worst case.
+ * What in the order of a pipeline cannot work, or was probably not meant.
  * Works on traits alone: it knows what policies do to a call, not which policies there are.
  */
 import type { RelayTraits } from '../core/relay.ts'
 import type { Step } from '../core/step.ts'
+import { timeOf } from './worst-case.ts'
 
 /** One thing that is probably wrong. `code` is stable. */
 export interface Finding {
@@ -33,30 +34,16 @@ export type FindingCode =
   | 'bulkhead-outside-hedge'
   | 'rate-limit-outside-retry'
 
-/** The most that one call can cost, by the policies alone. */
-export interface WorstCase {
-  /** Longest time to an answer by the policies' own plan, fallback steps left out, in ms; null if nothing bounds it. */
-  readonly plannedTime: number | null
-  /** The same with fallback steps, and when a server asks for the longest pauses (Retry-After). */
-  readonly longestTime: number | null
-  /** Most calls of the function for one call of the pipeline; null if nothing bounds them. */
-  readonly mostCalls: number | null
-}
-
 /** Everything that looks wrong in `steps`, outermost first. */
 export function findingsIn(steps: readonly Step[]): Finding[] {
   const findings: Finding[] = []
-  const report = (code: FindingCode, message: string, ...of: readonly Step[]): void => {
+  const report: Reporter = (code, message, ...of) => {
     findings.push({ code, message, policies: of.map((step) => step.name) })
   }
   steps.forEach((outer, index) => {
-    for (const inner of steps.slice(index + 1)) {
-      checkPair(outer, inner, report)
-      if (inner === outer) continue
-      checkShared(outer, inner, report)
-      checkLoad(outer, inner, report)
-    }
-    checkTimeout(outer, steps.slice(index + 1), report)
+    const inside = steps.slice(index + 1)
+    for (const inner of inside) checkPair(outer, inner, report)
+    checkTimeout(outer, inside, report)
   })
   if (!steps.some(({ traits }) => finite(traits.limits))) {
     report(
@@ -69,10 +56,93 @@ export function findingsIn(steps: readonly Step[]): Finding[] {
 
 type Reporter = (code: FindingCode, message: string, ...of: readonly Step[]) => void
 
+/** A policy with the trait `inner` does not belong inside one with the trait `outer`. */
+interface PairRule {
+  readonly code: FindingCode
+  readonly outer: keyof RelayTraits
+  readonly inner: keyof RelayTraits
+  /** What happens, and what to do. */
+  readonly because: string
+}
+
+const pairRules: readonly PairRule[] = [
+  {
+    code: 'fallback-inside-retry',
+    outer: 'repeats',
+    inner: 'recovers',
+    because:
+      'the fallback turns every failure into an answer, so nothing is ever retried; put the fallback outside',
+  },
+  {
+    code: 'fallback-inside-breaker',
+    outer: 'judges',
+    inner: 'recovers',
+    because: 'the breaker sees only answers, so it never opens; put the fallback outside',
+  },
+  {
+    code: 'retry-inside-breaker',
+    outer: 'judges',
+    inner: 'repeats',
+    because:
+      'a whole retry loop counts as one outcome, so the circuit opens late; put the retry outside',
+  },
+  {
+    code: 'bulkhead-outside-retry',
+    outer: 'holds',
+    inner: 'repeats',
+    because: 'the slot is held while backoff sleeps; put the bulkhead inside',
+  },
+  {
+    code: 'cache-inside-retry',
+    outer: 'repeats',
+    inner: 'keeps',
+    because:
+      'a stale value counts as an answer, so a failed call is not retried, and a refresh in the background never is; put the cache outside',
+  },
+  {
+    code: 'shared-inside-breaker',
+    outer: 'judges',
+    inner: 'shares',
+    because:
+      'one failed call counts once for each caller that waited for it, and kept values count as successes; put the breaker inside',
+  },
+  {
+    code: 'bulkhead-outside-shared',
+    outer: 'holds',
+    inner: 'shares',
+    because:
+      'every caller that waits for the same call holds a slot, and a refresh in the background holds none; put the bulkhead inside',
+  },
+  {
+    code: 'fallback-inside-cache',
+    outer: 'keeps',
+    inner: 'recovers',
+    because:
+      'the fallback answers before the last good value is asked for, and its answer is not kept; put the fallback outside',
+  },
+  {
+    code: 'hedge-outside-retry',
+    outer: 'hedges',
+    inner: 'repeats',
+    because: 'each further call retries by itself, so that calls multiply; put the retry outside',
+  },
+  {
+    code: 'bulkhead-outside-hedge',
+    outer: 'holds',
+    inner: 'hedges',
+    because:
+      'one slot serves several calls at a time, so that more run than there are slots; put the bulkhead inside',
+  },
+  {
+    code: 'rate-limit-outside-retry',
+    outer: 'paces',
+    inner: 'repeats',
+    because:
+      'retries are not counted, so that more is sent than the rate allows; put the rate limiter inside',
+  },
+]
+
 function checkPair(outer: Step, inner: Step, report: Reporter): void {
-  const { traits: around } = outer
-  const { traits: within } = inner
-  const names = `"${inner.name}" inside "${outer.name}"`
   if (outer === inner) {
     report(
       'same-instance-twice',
@@ -81,107 +151,11 @@ function checkPair(outer: Step, inner: Step, report: Reporter): void {
     )
     return
   }
-  if (around.repeats && within.recovers) {
-    report(
-      'fallback-inside-retry',
-      `${names}: the fallback turns every failure into an answer, so nothing is ever retried; put the fallback outside`,
-      outer,
-      inner,
-    )
-  }
-  if (around.judges && within.recovers) {
-    report(
-      'fallback-inside-breaker',
-      `${names}: the breaker sees only answers, so it never opens; put the fallback outside`,
-      outer,
-      inner,
-    )
-  }
-  if (around.judges && within.repeats) {
-    report(
-      'retry-inside-breaker',
-      `${names}: a whole retry loop counts as one outcome, so the circuit opens late; put the retry outside`,
-      outer,
-      inner,
-    )
-  }
-  if (around.holds && within.repeats) {
-    report(
-      'bulkhead-outside-retry',
-      `${names}: the slot is held while backoff sleeps; put the bulkhead inside`,
-      outer,
-      inner,
-    )
-  }
-}
-
-/** What is asked once for many, or kept, is not seen by those around it as it happens. */
-function checkShared(outer: Step, inner: Step, report: Reporter): void {
   const around: RelayTraits = outer.traits
   const within: RelayTraits = inner.traits
-  const names = `"${inner.name}" inside "${outer.name}"`
-  if (around.repeats && within.keeps) {
-    report(
-      'cache-inside-retry',
-      `${names}: a stale value is an answer, so a call that failed is not retried, and what is behind the caller never; put the cache outside`,
-      outer,
-      inner,
-    )
-  }
-  if (around.judges && within.shares) {
-    report(
-      'shared-inside-breaker',
-      `${names}: one failed call counts once for each caller that waited for it, and kept values count as successes; put the breaker inside`,
-      outer,
-      inner,
-    )
-  }
-  if (around.holds && within.shares) {
-    report(
-      'bulkhead-outside-shared',
-      `${names}: everybody who waits for the same call holds a slot, and a call behind its caller holds none; put the bulkhead inside`,
-      outer,
-      inner,
-    )
-  }
-  if (around.keeps && within.recovers) {
-    report(
-      'fallback-inside-cache',
-      `${names}: the fallback answers before the last good value is asked for, and what it answers is not kept; put the fallback outside`,
-      outer,
-      inner,
-    )
-  }
-}
-
-/** What governs load must see every call that it governs. */
-function checkLoad(outer: Step, inner: Step, report: Reporter): void {
-  const around: RelayTraits = outer.traits
-  const within: RelayTraits = inner.traits
-  const names = `"${inner.name}" inside "${outer.name}"`
-  if (around.hedges && within.repeats) {
-    report(
-      'hedge-outside-retry',
-      `${names}: each further call retries by itself, so that calls multiply; put the retry outside`,
-      outer,
-      inner,
-    )
-  }
-  if (around.holds && within.hedges) {
-    report(
-      'bulkhead-outside-hedge',
-      `${names}: one slot serves several calls at a time, so that more run than there are slots; put the bulkhead inside`,
-      outer,
-      inner,
-    )
-  }
-  if (around.paces && within.repeats) {
-    report(
-      'rate-limit-outside-retry',
-      `${names}: retries are not counted, so that more is sent than the rate allows; put the rate limiter inside`,
-      outer,
-      inner,
-    )
+  for (const rule of pairRules) {
+    if (!around[rule.outer] || !within[rule.inner]) continue
+    report(rule.code, `"${inner.name}" inside "${outer.name}": ${rule.because}`, outer, inner)
   }
 }
 
@@ -235,41 +209,6 @@ function checkPauses(outer: Step, retry: Step, limit: number, report: Reporter):
     outer,
     retry,
   )
-}
-
-/** Adds up, from the innermost policy outwards, at its worst. */
-export function worstCaseOf(traits: readonly RelayTraits[]): WorstCase {
-  let calls = 1
-  for (const { repeats, hedges, unknown } of traits) {
-    calls *= unknown ? Number.POSITIVE_INFINITY : (repeats?.calls ?? 1) * (1 + (hedges?.calls ?? 0))
-  }
-  const longestTime = timeOf(traits, 'at worst')
-  return { plannedTime: timeOf(traits), longestTime, mostCalls: orNull(calls) }
-}
-
-/** The longest time to an answer, as planned by the policies or when everything asks for its longest. */
-function timeOf(traits: readonly RelayTraits[], when?: 'at worst'): number | null {
-  let time = Number.POSITIVE_INFINITY
-  for (const each of [...traits].reverse()) {
-    const { repeats, hedges, holds, paces, limits, recovers, unknown } = each
-    // How long alternatives take is nobody's plan, but it counts at worst.
-    if (unknown || (recovers && when)) time = Number.POSITIVE_INFINITY
-    if (repeats !== undefined) {
-      const pauses = when
-        ? (repeats.longestPauses ?? Number.POSITIVE_INFINITY)
-        : (repeats.pauses ?? 0)
-      time = Math.min(time * repeats.calls + pauses, repeats.maxElapsed + time)
-    }
-    // A call that fails does not let the next one wait for its delay.
-    if (hedges !== undefined) time += hedges.calls * Math.min(hedges.delay, time)
-    time += (holds?.maxWait ?? 0) + (paces?.maxWait ?? 0)
-    if (limits !== undefined) time = Math.min(time, limits)
-  }
-  return orNull(time)
-}
-
-function orNull(value: number): number | null {
-  return Number.isFinite(value) ? value : null
 }
 
 function finite(limit: number | undefined): limit is number {

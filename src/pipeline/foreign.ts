@@ -101,7 +101,7 @@ export class Foreign implements Cut {
   }
 }
 
-/** One that calls what is inside it once for several callers, behind their backs, or not at all. */
+/** One that calls what is inside it once for several callers, in the background, or not at all. */
 export class Relayed implements Cut {
   readonly #policy: RelayPolicy<unknown>
   readonly #rest: Rest

@@ -19,8 +19,9 @@ import type {
 import { RelayPolicy, withAge } from '../core/relay.ts'
 import type { Step, Traits } from '../core/step.ts'
 import { type CommonOptions, StepPolicy, watchStep, wrapWith } from '../core/step-policy.ts'
-import { type Finding, findingsIn, type WorstCase, worstCaseOf } from './check.ts'
+import { type Finding, findingsIn } from './check.ts'
 import { type Cut, Foreign, Relayed, Rest } from './foreign.ts'
+import { type WorstCase, worstCaseOf } from './worst-case.ts'
 
 /** Options of {@link pipeline}. */
 export interface PipelineOptions extends CommonOptions {

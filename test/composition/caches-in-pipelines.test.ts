@@ -158,7 +158,7 @@ describe('a stale cache around the others', () => {
     ])
   })
 
-  it('refreshes behind the caller with all the others, whose events the pipeline tells', async () => {
+  it('refreshes in the background through the inner policies, whose events the pipeline passes on', async () => {
     const clock = virtualClock()
     const events: string[] = []
     const policy = pipeline(

@@ -77,7 +77,7 @@ describe('one call at a time for each key', () => {
   })
 })
 
-describe('a call behind its caller', () => {
+describe('a refresh in the background', () => {
   it('is made once, and the next caller gets what it brought', async () => {
     const { cache } = cacheOf({ softTimeout: 0 })
     const events: HoldfastEvent[] = []

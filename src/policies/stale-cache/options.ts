@@ -26,7 +26,7 @@ export interface StaleCacheOptions<T = unknown> extends CommonOptions {
   readonly staleFor: number
   /** Age up to which a value is served without calling the function, in ms. @default 0 */
   readonly freshFor?: number | undefined
-  /** Longest wait for a call when a stale value could be served instead, in ms; 0 refreshes behind the caller. @default Infinity */
+  /** Longest wait for a call when a stale value could be served instead, in ms; 0 refreshes in the background. @default Infinity */
   readonly softTimeout?: number | undefined
   /** Serves a stale value when the call fails. False leaves the failure to a fallback outside. @default true */
   readonly staleOnError?: boolean | undefined

@@ -236,7 +236,7 @@ class StaleCachePolicy<T> extends RelayPolicy implements StaleCache<T> {
     }
   }
 
-  /** Makes a call behind the caller, unless one is under way or failed just now. */
+  /** Refreshes in the background, unless a call is under way or has just failed. */
   #refresh({ key, caller, inside }: Asked, entry: Entry): boolean {
     if (this.#loads.joinable(key) !== undefined || this.#loads.paused(key)) return false
     const load = this.#loads.create(key, caller.args, entry)
