@@ -106,6 +106,32 @@ describe('CP4 work after drain or close', () => {
   })
 })
 
+describe('CP4 the pool is closed by what it calls while it closes', () => {
+  it('is one close with one report, whoever calls it', async () => {
+    const reports: Promise<unknown>[] = []
+    const again = (): void => {
+      if (reports.length > 100) throw new Error('an endless loop')
+      reports.push(pool.close({ timeout: 50 }))
+    }
+    const { pool, clock } = rig({ maxSize: 2, destroy: again })
+    pool.subscribe(({ type }) => {
+      if (type === 'reject') again()
+    })
+    const leases = await Promise.all(times(2, () => pool.acquire()))
+    const waiting = rejection(pool.acquire())
+
+    const closed = pool.close({ timeout: 50 })
+    leases[0]?.release()
+    await clock.advance(50)
+
+    const report = await closed
+    expect(report).toEqual({ forced: 1, errors: [] })
+    expect(reports).toHaveLength(3)
+    for (const one of await Promise.all(reports)) expect(one).toBe(report)
+    expect(await waiting).toMatchObject({ code: 'ERR_POOL_CLOSED' })
+  })
+})
+
 describe('CP5 destroy fails or hangs', () => {
   it('closes by the deadline, reports three problems, and destroys the others', async () => {
     await withoutNoise(async () => {

@@ -49,6 +49,21 @@ describe('CP1 acquire timed out, and the resource is handed over later and lost'
   })
 })
 
+describe('CP1 granted and aborted in the same moment', () => {
+  it('gives the resource back, since nobody may be there to do so', async () => {
+    const { pool } = rig({ maxSize: 1 })
+    const lease = await pool.acquire()
+    const caller = new AbortController()
+    const call = rejection(pool.acquire({ signal: caller.signal }))
+
+    lease.release()
+    caller.abort('gone')
+
+    expect(await call).toBe('gone')
+    expect(pool.stats()).toMatchObject({ inUse: 0, idle: 1, waiting: 0 })
+  })
+})
+
 describe('CP2 a resource that is made after the deadline is forgotten', () => {
   it('destroys what comes after createTimeout, and counts it until then', async () => {
     const { pool, clock, server } = rig({ maxSize: 1, createTimeout: 100, hookTimeout: 1_000 })

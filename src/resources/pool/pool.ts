@@ -6,6 +6,7 @@
 import { Link, link, unlink } from '../../core/abort.ts'
 import { inheritedDeadline } from '../../core/ambient.ts'
 import { hang, isPlain } from '../../core/begin.ts'
+import { deferred } from '../../core/deferred.ts'
 import type { HoldfastEvent, Listener } from '../../core/events.ts'
 import { capture, rejectNew, resolveNew } from '../../core/handles.ts'
 import { Cancelling } from './cancelling.ts'
@@ -121,7 +122,12 @@ class ResourcePool<R> implements Pool<R> {
 
   async close(options?: { readonly timeout?: number | undefined }): Promise<CloseReport> {
     const timeout = readTimeout('pool.close', options, 10_000)
-    this.#closing ??= close(this.#supply, timeout)
+    if (this.#closing === undefined) {
+      // Known before anything happens: a listener or a hook may close the pool that is being closed.
+      const report = deferred<CloseReport>()
+      this.#closing = report.promise
+      close(this.#supply, timeout).then(report.resolve, report.reject)
+    }
     return this.#closing
   }
 
@@ -152,7 +158,14 @@ class ResourcePool<R> implements Pool<R> {
   }
 
   async #acquireLater(options: AcquireOptions | undefined): Promise<Lease<R>> {
-    return new Loan(this.#supply, await this.#obtain(options))
+    const member = await this.#obtain(options)
+    const signal = options?.signal
+    // Aborted between the grant and this: nobody may be there to give it back.
+    if (signal?.aborted === true) {
+      this.#supply.giveBack(member)
+      throw signal.reason
+    }
+    return new Loan(this.#supply, member)
   }
 
   #useLater<T>(
