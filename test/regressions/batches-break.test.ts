@@ -1,4 +1,4 @@
-import { batcher, timeout } from 'holdfast'
+import { batcher, retry, timeout } from 'holdfast'
 import { virtualClock } from 'holdfast/testing'
 import { describe, expect, it } from 'vitest'
 import { caught, gate, hangs, quiet, times, watch } from '../support/calls.ts'
@@ -32,6 +32,10 @@ describe('BA2 the batch function breaks its contract', () => {
     ],
     ['rejects', () => Promise.reject(new TypeError('broken'))],
     ['gives promises, which reject', () => times(2, async () => Promise.reject(new Error('k')))],
+    [
+      'gives promises by key, which reject',
+      () => new Map(times(2, (n) => [n + 1, Promise.reject(new Error('k'))])),
+    ],
   ]
   it.each(breaches)(
     'when it %s: a clear error for all its keys, and the next batch works',
@@ -72,6 +76,64 @@ describe('BA2 the batch function breaks its contract', () => {
     isHung = false
 
     expect(await load.load(1)).toBe(1)
+  })
+})
+
+describe('BA2 the batch function changes its keys', () => {
+  type Change = (keys: number[]) => unknown
+  const byKey = (ids: readonly number[]): unknown => new Map(ids.map((id) => [id, `v${id}`]))
+  const changes: readonly (readonly [string, Change])[] = [
+    ['sorts them', (keys) => byKey(keys.sort())],
+    ['uses them up', (keys) => byKey(keys.splice(0))],
+    [
+      'sorts them later',
+      async (keys) => {
+        await quiet()
+        return byKey(keys.reverse())
+      },
+    ],
+  ]
+  it.each(changes)('when it %s, and answers by key: to each its own', async (_what, change) => {
+    const load = batcher<number, string>((keys) => change(keys as number[]) as never, {
+      cache: true,
+    })
+
+    for (const _round of ['asked', 'remembered']) {
+      expect(await load.loadMany([3, 1, 2])).toEqual(['v3', 'v1', 'v2'])
+      expect(await Promise.all([load.load(2), load.load(3)])).toEqual(['v2', 'v3'])
+    }
+  })
+
+  it.each([
+    ['sorts them', (keys: number[]) => keys.sort().map((id) => `v${id}`)],
+    ['uses them up', (keys: number[]) => keys.splice(0).map((id) => `v${id}`)],
+  ])(
+    'when it %s, and answers by position: nobody gets what is somebody else’s',
+    async (_what, change) => {
+      const load = batcher<number, string>((keys) => change(keys as number[]))
+      const ends = await Promise.allSettled([load.load(3), load.load(1)])
+
+      for (const end of ends) {
+        expect(end).toMatchObject({
+          reason: { message: expect.stringContaining('after it had changed its keys') },
+        })
+      }
+    },
+  )
+
+  it('when it is tried again: the keys are there again', async () => {
+    let tries = 0
+    const load = batcher<number, string>(
+      (keys) => {
+        const own = (keys as number[]).splice(0)
+        if (++tries === 1) throw Object.assign(new Error('reset'), { code: 'ECONNRESET' })
+        return new Map(own.map((id) => [id, `v${id}`]))
+      },
+      { policy: retry({ baseDelay: 0 }) },
+    )
+
+    expect(await load.loadMany([3, 1])).toEqual(['v3', 'v1'])
+    expect(tries).toBe(2)
   })
 })
 

@@ -21,13 +21,7 @@ export function readAnswers(answers: unknown, reading: Reading): readonly unknow
     if (answers.length !== keys.length) {
       throw wrong(name, `${answers.length} values for ${keys.length} keys; one for each, in order`)
     }
-    for (let at = 0; at < answers.length; at++) {
-      if (answers[at] instanceof Promise) {
-        disown(answers)
-        throw wrong(name, `a promise at position ${at}; await them: Promise.all(…)`)
-      }
-    }
-    return answers
+    return awaited(name, answers)
   }
   if (byPosition) throw wrong(name, `${show(answers)}; commands are answered by an array, in order`)
   if (answers instanceof Map) {
@@ -52,11 +46,35 @@ function byKey(
   { name, keys, idOf, missing }: Reading,
   find: (key: unknown, id: unknown) => { readonly value: unknown } | undefined,
 ): readonly unknown[] {
-  return keys.map((key) => {
+  const values = keys.map((key) => {
     const found = find(key, idOf === undefined ? key : idOf(key as never))
     if (found !== undefined) return found.value
     return missing === undefined ? new KeyMissingError(name, key) : missing(key as never)
   })
+  return awaited(name, values)
+}
+
+/** A function that sorted or used up the keys it was given answers in an order that nobody knows. */
+export function checkOrder(
+  name: string,
+  keys: readonly unknown[],
+  handed: readonly unknown[],
+): void {
+  const isSame =
+    handed.length === keys.length && keys.every((key, at) => Object.is(key, handed[at]))
+  if (isSame) return
+  throw wrong(name, 'values by position after it had changed its keys; change a copy of them')
+}
+
+/** The values, if none of them is still to come. */
+function awaited(name: string, values: readonly unknown[]): readonly unknown[] {
+  for (let at = 0; at < values.length; at++) {
+    if (values[at] instanceof Promise) {
+      disown(values)
+      throw wrong(name, `a promise at position ${at}; await them: Promise.all(…)`)
+    }
+  }
+  return values
 }
 
 /** Nobody awaits them any more: one that rejects would end the process. */

@@ -7,10 +7,10 @@ import { Emitter } from '../../core/events.ts'
 import { capture, resolveNew } from '../../core/handles.ts'
 import { stackless } from '../../core/stackless.ts'
 import { CalledPlace, Slots } from '../concurrency/slots.ts'
-import { readAnswers } from './answers.ts'
+import { checkOrder, readAnswers } from './answers.ts'
 import { Batch, type Owner } from './batch.ts'
 import { AnswerCache } from './cache.ts'
-import type { BatcherOptions, CacheOptions, LoadMany } from './contract.ts'
+import type { BatchContext, BatcherOptions, CacheOptions, LoadMany } from './contract.ts'
 import { BatcherFullError } from './errors.ts'
 
 export abstract class Dispatcher implements Owner {
@@ -139,11 +139,19 @@ export abstract class Dispatcher implements Owner {
 
   #call(keys: readonly unknown[], batch: Batch): unknown {
     const { policy } = this.#options
-    if (policy === undefined) return this.#loadMany(keys, batch.context)
+    if (policy === undefined) return this.#ask(keys, batch.context)
     const { signal } = batch
     const call = (inner?: { readonly signal?: AbortSignal | undefined }): unknown =>
-      this.#loadMany(keys, { signal: inner?.signal ?? signal })
-    return policy.execute(call, { signal, args: [keys] })
+      this.#ask(keys, { signal: inner?.signal ?? signal })
+    return policy.execute(call, { signal, args: [keys.slice()] })
+  }
+
+  /** With keys of its own at each try: what it does to them must lead no answer to a wrong key. */
+  async #ask(keys: readonly unknown[], context: BatchContext): Promise<unknown> {
+    const own = keys.slice()
+    const answers = await this.#loadMany(own, context)
+    if (Array.isArray(answers)) checkOrder(this.name, keys, own)
+    return answers
   }
 
   #remember(batch: Batch, values: readonly unknown[]): void {
