@@ -5,10 +5,11 @@
  * put in or left out, nothing can be observed. What Holdfast takes above this is its own doing.
  */
 import { executor, reject, resolve } from './handles.js'
+import { Slot } from './slot.js'
 
 class Context {
   /**
-   * @param {Slot} slot
+   * @param {Slot<Context>} slot
    * @param {() => Promise<unknown>} operation
    */
   constructor(slot, operation) {
@@ -21,23 +22,8 @@ class Context {
   }
 }
 
-class Slot {
-  /**
-   * @param {ContractFloor} owner
-   * @param {number} index
-   */
-  constructor(owner, index) {
-    this.index = index
-    this.generation = 0
-    /** @type {Context | undefined} */
-    this.context = undefined
-    this.succeed = (/** @type {unknown} */ value) => owner.succeeded(this, value)
-    this.fail = (/** @type {unknown} */ error) => owner.failed(this, error)
-  }
-}
-
 export class ContractFloor {
-  /** @type {Slot[]} */
+  /** @type {Slot<Context>[]} */
   #idle = []
   #slots = 0
   #due
@@ -64,7 +50,7 @@ export class ContractFloor {
   }
 
   /**
-   * @param {Slot} slot
+   * @param {Slot<Context>} slot
    * @param {unknown} value
    */
   succeeded(slot, value) {
@@ -74,7 +60,7 @@ export class ContractFloor {
   }
 
   /**
-   * @param {Slot} slot
+   * @param {Slot<Context>} slot
    * @param {unknown} error
    */
   failed(slot, error) {
@@ -82,7 +68,7 @@ export class ContractFloor {
     throw error
   }
 
-  /** @param {Slot} slot */
+  /** @param {Slot<Context>} slot */
   #leave(slot) {
     for (let policy = 0; policy < 5; policy++) this.#running[policy] -= 1
     this.#due[slot.index] = Number.POSITIVE_INFINITY

@@ -4,9 +4,10 @@
  * ever looks at the array; nothing can be observed.
  */
 import { executor, reject, resolve } from './handles.js'
+import { Slot } from './slot.js'
 
 class Context {
-  /** @param {Slot} slot */
+  /** @param {Slot<Context>} slot */
   constructor(slot) {
     this.slot = slot
     this.generation = slot.generation
@@ -17,23 +18,8 @@ class Context {
   }
 }
 
-class Slot {
-  /**
-   * @param {LimitFloor} owner
-   * @param {number} index
-   */
-  constructor(owner, index) {
-    this.index = index
-    this.generation = 0
-    /** @type {Context | undefined} */
-    this.context = undefined
-    this.succeed = (/** @type {unknown} */ value) => owner.succeeded(this, value)
-    this.fail = (/** @type {unknown} */ error) => owner.failed(this, error)
-  }
-}
-
 class LimitFloor {
-  /** @type {Slot[]} */
+  /** @type {Slot<Context>[]} */
   #idle = []
   #slots = 0
   #due = new Float64Array(64)
@@ -55,7 +41,7 @@ class LimitFloor {
   }
 
   /**
-   * @param {Slot} slot
+   * @param {Slot<Context>} slot
    * @param {unknown} value
    */
   succeeded(slot, value) {
@@ -63,14 +49,14 @@ class LimitFloor {
   }
 
   /**
-   * @param {Slot} slot
+   * @param {Slot<Context>} slot
    * @param {unknown} error
    */
   failed(slot, error) {
     this.#leave(slot)?.reject?.(error)
   }
 
-  /** @param {Slot} slot */
+  /** @param {Slot<Context>} slot */
   #leave(slot) {
     const { context } = slot
     this.running--

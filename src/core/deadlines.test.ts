@@ -1,16 +1,15 @@
 import { describe, expect, it } from 'vitest'
 import { TurningClock } from '../../test/support/turning-clock.ts'
-import { type VirtualClock, virtualClock } from '../testing/virtual-clock.ts'
+import { virtualClock } from '../testing/virtual-clock.ts'
+import type { Clock } from './clock.ts'
 import { Deadlines } from './deadlines.ts'
 import { Pulse } from './pulse.ts'
 
-/** Limits of 100 ms on a clock that is exact. */
-function exactly(duration = 100): {
-  clock: VirtualClock
-  deadlines: Deadlines
-  expired: [number, number][]
-} {
-  const clock = virtualClock()
+/** Limits of 100 ms; `expired` tells which ended, and when. */
+function limitsOn<C extends Clock>(
+  clock: C,
+  duration: number,
+): { clock: C; deadlines: Deadlines; expired: [number, number][] } {
   const expired: [number, number][] = []
   const deadlines: Deadlines = new Deadlines(duration, new Pulse(clock), (slot) => {
     expired.push([slot, clock.now()])
@@ -19,6 +18,9 @@ function exactly(duration = 100): {
   deadlines.grow(8)
   return { clock, deadlines, expired }
 }
+
+const exactly = (duration = 100) => limitsOn(virtualClock(), duration)
+const inTurns = (duration = 100) => limitsOn(new TurningClock(), duration)
 
 describe('Deadlines on an exact clock', () => {
   it('expire at exactly their time, in the order in which they began', async () => {
@@ -140,21 +142,6 @@ describe('Deadlines on an exact clock', () => {
     clock.assertIdle()
   })
 })
-
-function inTurns(duration = 100): {
-  clock: TurningClock
-  deadlines: Deadlines
-  expired: [number, number][]
-} {
-  const clock = new TurningClock()
-  const expired: [number, number][] = []
-  const deadlines: Deadlines = new Deadlines(duration, new Pulse(clock), (slot) => {
-    expired.push([slot, clock.now()])
-    deadlines.end(slot)
-  })
-  deadlines.grow(8)
-  return { clock, deadlines, expired }
-}
 
 describe('Deadlines on a clock with turns', () => {
   it('set no timer for what ends in the same turn', () => {

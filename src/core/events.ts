@@ -188,7 +188,7 @@ export interface CacheFilled extends EventBase {
   /** Whether a value was kept. */
   readonly kept: boolean
   /** Whether it was made in the background: its caller had already been answered. */
-  readonly behind: boolean
+  readonly background: boolean
   /** How long it took, in ms. */
   readonly duration: number
   /** What it failed with, if it did. */

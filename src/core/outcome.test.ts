@@ -1,22 +1,12 @@
 import { AssertionError } from 'node:assert'
 import { describe, expect, it } from 'vitest'
-import { BulkheadFullError, CircuitOpenError, TimeoutError } from './errors.ts'
+import { bulkheadFull, revokedProxy } from '../../test/support/thrown.ts'
+import { CircuitOpenError, TimeoutError } from './errors.ts'
 import { judge, retryAfterOf, statusOf, succeeded, unsuccessful, unwrap } from './outcome.ts'
 
-const full = new BulkheadFullError('slots', {
-  running: 1,
-  queued: 0,
-  maxConcurrent: 1,
-  maxQueue: 0,
-  waited: 0,
-})
+const full = bulkheadFull('slots')
 const named = (name: string, message = 'boom'): Error =>
   Object.defineProperty(new Error(message), 'name', { value: name })
-const revoked = (): object => {
-  const { proxy, revoke } = Proxy.revocable({}, {})
-  revoke()
-  return proxy
-}
 const hostile = (property: string): object =>
   Object.defineProperty({}, property, {
     get() {
@@ -157,7 +147,12 @@ describe('judge', () => {
   })
 
   it('does not throw over what cannot even be looked at', () => {
-    for (const error of [revoked(), hostile('status'), hostile('headers'), hostile('response')]) {
+    for (const error of [
+      revokedProxy(),
+      hostile('status'),
+      hostile('headers'),
+      hostile('response'),
+    ]) {
       expect(judge(error)).toBe('transient')
       expect(retryAfterOf(error, () => 0)).toBeUndefined()
     }

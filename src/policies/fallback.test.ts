@@ -8,6 +8,7 @@ import {
 import { scripted, virtualClock } from 'holdfast/testing'
 import { describe, expect, it } from 'vitest'
 import { hangs, quiet, rejection } from '../../test/support/calls.ts'
+import { brokenPredicates } from '../../test/support/thrown.ts'
 import { fallback, withFallback } from './fallback.ts'
 
 const down = new Error('down')
@@ -164,23 +165,19 @@ describe('what it handles', () => {
     expect(await policy.execute(() => Promise.reject(new TypeError('a bug')))).toBe('guess')
   })
 
-  it.each<[string, () => never]>([
-    [
-      'throws',
-      () => {
-        throw new Error('a broken predicate')
-      },
-    ],
-    ['rejects', () => Promise.reject(new Error('a broken predicate')) as never],
-    ['says 1', () => 1 as never],
-  ])('is nothing when a predicate %s: the caller sees the failure itself', async (_how, broken) => {
-    const steps = [() => 'guess']
+  it.each(brokenPredicates)(
+    'is nothing when a predicate %s: the caller sees the failure itself',
+    async (_how, broken) => {
+      const steps = [() => 'guess']
 
-    expect(await rejection(fallback({ steps, handles: broken }).execute(fails))).toBe(down)
-    expect(
-      await rejection(fallback({ name: 'guess', run: () => 'guess', when: broken }).execute(fails)),
-    ).toBe(down)
-  })
+      expect(await rejection(fallback({ steps, handles: broken }).execute(fails))).toBe(down)
+      expect(
+        await rejection(
+          fallback({ name: 'guess', run: () => 'guess', when: broken }).execute(fails),
+        ),
+      ).toBe(down)
+    },
+  )
 
   it('leaves out the steps that are not for this failure', async () => {
     const policy = fallback(

@@ -2,11 +2,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, describe, expect, it } from 'vitest'
+import { freePorts } from '../support/free-port.ts'
 import { type Anything, containerOf, find, root, settingsOf } from '../support/kubernetes.ts'
 import { clearAll, startServer } from '../support/shop.ts'
 
@@ -177,17 +177,4 @@ async function tell({ ports }: Started, fault: object): Promise<void> {
 
 async function statsOf({ url }: Started): Promise<Anything> {
   return (await fetch(`${url}/stats`)).json()
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer().listen(0, '127.0.0.1')
-      await once(server, 'listening')
-      return server
-    }),
-  )
-  const ports = servers.map((server) => (server.address() as { port: number }).port)
-  await Promise.all(servers.map((server) => once(server.close(), 'close')))
-  return ports
 }

@@ -8,7 +8,8 @@ import { createClient } from 'redis'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { bullmqQueue } from '../../src/adapters/bullmq/bullmq.ts'
 import type { DeferredQueue } from '../../src/index.ts'
-import { next, thrownBy } from '../contracts/deferred-queue/subject.ts'
+import { next } from '../contracts/deferred-queue/subject.ts'
+import { rejection } from '../support/calls.ts'
 import { type FaultProxy, faultProxy } from '../support/fault-proxy.ts'
 import { startPostgres } from '../support/postgres-server.ts'
 import { hasRedis, startRedis } from '../support/redis-server.ts'
@@ -219,7 +220,7 @@ function survives(way: Way): void {
 
     server.pause()
     const errors: unknown[] = []
-    while (errors.length < 3) errors.push(await thrownBy(queue.enqueue(2, { id: 'two' })))
+    while (errors.length < 3) errors.push(await rejection(queue.enqueue(2, { id: 'two' })))
     while (seen.at(-1) !== 'failed') await wait(5)
     const whileDown = seen.at(-1)
     server.resume()

@@ -1,38 +1,24 @@
 /** Order per key on BullMQ when two processes come to the log of one key in the same moment. */
 import * as bullmq from 'bullmq'
-import { Redis } from 'ioredis'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { Link } from '../../src/adapters/bullmq/link.ts'
+import { beforeEach, describe, expect, it } from 'vitest'
 import type { BullBackend, BullMQ } from '../../src/adapters/bullmq/shapes.ts'
-import { BullStore } from '../../src/adapters/bullmq/store.ts'
-import { systemClock } from '../../src/index.ts'
-import { gate } from '../contracts/deferred-queue/subject.ts'
-import { hasRedis, type RedisServer, startRedis } from '../support/redis-server.ts'
+import type { BullStore } from '../../src/adapters/bullmq/store.ts'
+import { bullStores } from '../support/bull-stores.ts'
+import { gate } from '../support/calls.ts'
+import { hasRedis } from '../support/redis-server.ts'
 
 describe.skipIf(!hasRedis())('the last job of a key ends while the next one is accepted', () => {
-  let server: RedisServer
-  let connection: Redis
+  const openStore = bullStores()
   let name: string
   let names = 0
-  beforeAll(async () => {
-    server = await startRedis()
-    connection = new Redis(server.url, { maxRetriesPerRequest: null })
-  })
-  afterAll(async () => {
-    connection.disconnect()
-    await server.stop()
-  })
   beforeEach(() => {
     name = `order-${++names}`
   })
 
   const open = (
-    through: BullMQ,
+    through?: BullMQ,
   ): { readonly store: BullStore; readonly log: () => BullBackend } => {
-    const limits = { storeTimeout: 10_000, clock: systemClock, prefix: undefined }
-    const link = new Link({ bullmq: through, name, connection, backend: undefined, ...limits })
-    const sizes = { maxSize: 100, keepCompleted: 1_000_000 }
-    const store = new BullStore(link, sizes, () => globalThis.crypto.randomUUID())
+    const { store, link } = openStore(name, through)
     return { store, log: () => link.backend.forQueue(`${name}.keys`) }
   }
 
@@ -53,7 +39,7 @@ describe.skipIf(!hasRedis())('the last job of a key ends while the next one is a
         ) as never
       }
     }
-    return { through: { Queue, Worker: bullmq.Worker } as never, stopped: stopped.opened }
+    return { through: { Queue, Worker: bullmq.Worker } as never, stopped: stopped.promise }
   }
 
   const add = (store: BullStore, id: string): Promise<unknown> => {
@@ -76,8 +62,8 @@ describe.skipIf(!hasRedis())('the last job of a key ends while the next one is a
 
   it('does not lose the place of the one that was accepted', async () => {
     const going = gate()
-    const { through, stopped } = stopping(going.opened)
-    const [one, two] = [open(through), open(bullmq as never)]
+    const { through, stopped } = stopping(going.promise)
+    const [one, two] = [open(through), open()]
     await add(two.store, 'first')
     const { jobs } = await one.store.take(1, 60_000)
     const ended = one.store.settle(jobs[0] as never, { kind: 'completed', at: Date.now() })
@@ -96,7 +82,7 @@ describe.skipIf(!hasRedis())('the last job of a key ends while the next one is a
 
   it('does not wait for ever for one who died over it', async () => {
     const { through, stopped } = stopping(new Promise(() => {}))
-    const [one, two] = [open(through), open(bullmq as never)]
+    const [one, two] = [open(through), open()]
     await add(two.store, 'first')
     const { jobs } = await one.store.take(1, 60_000)
     void one.store.settle(jobs[0] as never, { kind: 'completed', at: Date.now() }).catch(() => {})

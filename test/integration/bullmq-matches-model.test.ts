@@ -2,16 +2,13 @@
  * Random histories of two processes on one BullMQ queue, against a list: which jobs are known, who has them,
  * and whose turn it is within a key. Time stands still here: nothing is delayed, no lease runs out.
  */
-import * as bullmq from 'bullmq'
 import fc from 'fast-check'
-import { Redis } from 'ioredis'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { Link } from '../../src/adapters/bullmq/link.ts'
-import { BullStore } from '../../src/adapters/bullmq/store.ts'
-import { systemClock } from '../../src/index.ts'
+import { describe, expect, it } from 'vitest'
+import type { BullStore } from '../../src/adapters/bullmq/store.ts'
 import type { Settlement, TakenJob } from '../../src/resources/deferred-queue/store.ts'
 import { holds } from '../properties/seed.ts'
-import { hasRedis, type RedisServer, startRedis } from '../support/redis-server.ts'
+import { bullStores } from '../support/bull-stores.ts'
+import { hasRedis } from '../support/redis-server.ts'
 
 const kinds = [
   'add',
@@ -62,30 +59,14 @@ class Model {
 }
 
 describe.skipIf(!hasRedis())('a queue on BullMQ', () => {
-  let server: RedisServer
-  let connection: Redis
+  const open = bullStores()
   let histories = 0
-  beforeAll(async () => {
-    server = await startRedis()
-    connection = new Redis(server.url, { maxRetriesPerRequest: null })
-  })
-  afterAll(async () => {
-    connection.disconnect()
-    await server.stop()
-  })
-
-  const open = (name: string): BullStore => {
-    const limits = { storeTimeout: 10_000, clock: systemClock }
-    const link = new Link({ bullmq, name, connection, backend: undefined, prefix: 'p', ...limits })
-    const sizes = { maxSize: 100, keepCompleted: 1_000_000 }
-    return new BullStore(link, sizes, () => globalThis.crypto.randomUUID())
-  }
 
   it('does what a list does, in any history of two processes', async () => {
     await holds(
       fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (history) => {
         const name = `model-${++histories}`
-        const stores = [open(name), open(name)] as const
+        const stores = [open(name).store, open(name).store] as const
         const model = new Model()
         const held: { readonly job: TakenJob; readonly by: BullStore }[] = []
 

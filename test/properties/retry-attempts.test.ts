@@ -1,7 +1,8 @@
 import fc from 'fast-check'
-import { BulkheadFullError, type RetryBudget, type RetryInfo, retry, TimeoutError } from 'holdfast'
+import { type RetryBudget, type RetryInfo, retry, TimeoutError } from 'holdfast'
 import { virtualClock } from 'holdfast/testing'
 import { describe, expect, it } from 'vitest'
+import { bulkheadFull } from '../support/thrown.ts'
 import { holds } from './seed.ts'
 
 type Way = 'ok' | 'refused' | 'down' | 'busy' | 'gone' | 'bug' | 'full' | 'slow'
@@ -26,14 +27,13 @@ interface Plan {
   readonly timeLeft: number
 }
 
-const full = { running: 1, queued: 0, maxConcurrent: 1, maxQueue: 0, waited: 0 }
 const busyFor = 2_000
 const errors: Partial<Record<Way, unknown>> = {
   down: new Error('down'),
   busy: { status: 503, headers: { 'retry-after': `${busyFor / 1_000}` } },
   gone: { status: 404 },
   bug: new TypeError('not a function'),
-  full: new BulkheadFullError('inner', full),
+  full: bulkheadFull('inner'),
   slow: new TimeoutError('inner', 5),
 }
 const forever = Number.POSITIVE_INFINITY

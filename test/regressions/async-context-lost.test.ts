@@ -45,6 +45,12 @@ async function serve(
 
 const here = (): string => store.getStore() ?? 'nobody'
 const down = (): Promise<never> => Promise.reject(new Error('down'))
+const noting =
+  <T>(seen: string[], fn: () => T) =>
+  (): T => {
+    seen.push(here())
+    return fn()
+  }
 
 describe('BH10 the async context of the caller is lost', () => {
   it('while it waits in a line', async () => {
@@ -77,13 +83,7 @@ describe('BH10 the async context of the caller is lost', () => {
   it('over the backoff of a retry', async () => {
     const clock = virtualClock()
     const policy = retry({ maxRetries: 3, baseDelay: 10, clock })
-    await serve(clock, (seen) => ({
-      policy,
-      operation: () => {
-        seen.push(here())
-        return down()
-      },
-    }))
+    await serve(clock, (seen) => ({ policy, operation: noting(seen, down) }))
   })
 
   it('over a retry after the timeout of a function that takes no notice', async () => {
@@ -94,13 +94,7 @@ describe('BH10 the async context of the caller is lost', () => {
       circuitBreaker({ failureThreshold: 1_000, clock }),
       timeout({ duration: 50, clock }),
     )
-    await serve(clock, (seen) => ({
-      policy,
-      operation: () => {
-        seen.push(here())
-        return hangs()
-      },
-    }))
+    await serve(clock, (seen) => ({ policy, operation: noting(seen, hangs) }))
   })
 
   it('over an immediate retry after such a timeout', async () => {
@@ -110,13 +104,7 @@ describe('BH10 the async context of the caller is lost', () => {
       retry({ maxRetries: 3, baseDelay: 0, clock }),
       timeout({ duration: 50, clock }),
     )
-    await serve(clock, (seen) => ({
-      policy,
-      operation: () => {
-        seen.push(here())
-        return hangs()
-      },
-    }))
+    await serve(clock, (seen) => ({ policy, operation: noting(seen, hangs) }))
   })
 
   it('in a fallback after a failure and in one after a timeout', async () => {
@@ -125,17 +113,11 @@ describe('BH10 the async context of the caller is lost', () => {
       await serve(clock, (seen) => ({
         policy: pipeline(
           { name: 'p', clock },
-          fallback(
-            () => {
-              seen.push(here())
-              return down()
-            },
-            async () => {
-              seen.push(here())
-              await quiet()
-              seen.push(here())
-            },
-          ),
+          fallback(noting(seen, down), async () => {
+            seen.push(here())
+            await quiet()
+            seen.push(here())
+          }),
           timeout({ duration: 50, clock }),
         ),
         operation,
@@ -159,10 +141,7 @@ describe('BH10 the async context of the caller is lost', () => {
           own,
           timeout({ duration: 50, clock }),
         ) as Policy<unknown>,
-        operation: () => {
-          seen.push(here())
-          return hangs()
-        },
+        operation: noting(seen, hangs),
       }
     })
   })

@@ -4,6 +4,17 @@ import { describe, expect, it } from 'vitest'
 import { caught, type Gate, gate, hangs, quiet, times, watch } from '../support/calls.ts'
 import { expectFreeSlots } from '../support/conservation.ts'
 
+/** A function that hears no signal: each attempt ends when its gate is opened. */
+function deafAttempts() {
+  const attempts: Gate[] = []
+  const deaf = (): Promise<void> => {
+    const attempt = gate()
+    attempts.push(attempt)
+    return attempt.promise
+  }
+  return { attempts, deaf }
+}
+
 describe('BH6 work that timed out still runs', () => {
   it('never runs more at a time than there are slots, however impatient the callers are', async () => {
     const clock = virtualClock()
@@ -70,14 +81,8 @@ describe('BH6 work that timed out still runs', () => {
       slots,
       timeout({ duration: 50, clock }),
     )
-    const attempts: Gate[] = []
-    const call = watch(
-      calls.execute(() => {
-        const attempt = gate()
-        attempts.push(attempt)
-        return attempt.promise
-      }),
-    )
+    const { attempts, deaf } = deafAttempts()
+    const call = watch(calls.execute(deaf))
     await clock.advance(10_000)
 
     // Two deaf attempts hold both slots: the third is refused, and a refusal is not retried.
@@ -101,14 +106,8 @@ describe('BH6 work that timed out still runs', () => {
       retry({ maxRetries: 1, baseDelay: 10, jitter: 'none', clock }),
       timeout({ duration: 50, clock }),
     )
-    const attempts: Gate[] = []
-    const call = watch(
-      calls.execute(() => {
-        const attempt = gate()
-        attempts.push(attempt)
-        return attempt.promise
-      }),
-    )
+    const { attempts, deaf } = deafAttempts()
+    const call = watch(calls.execute(deaf))
     await clock.advance(110)
     expect(call.status).toBe('rejected')
     expect(slots.stats()).toMatchObject({ running: 1, abandoned: 1 })

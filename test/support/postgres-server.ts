@@ -6,11 +6,11 @@
 import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process'
 import { rmSync } from 'node:fs'
 import { chown, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { selfSigned } from './certificate.ts'
+import { freePort } from './free-port.ts'
 
 /** What {@link startPostgres} can be told. */
 export interface PostgresServerOptions {
@@ -290,15 +290,4 @@ function childrenOf(parent: number): number[] {
     .map((row) => row.trim().split(/\s+/).map(Number))
     .filter(([, ppid]) => ppid === parent)
     .map(([pid]) => pid as number)
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer()
-    probe.once('error', reject)
-    probe.listen(0, '127.0.0.1', () => {
-      const { port } = probe.address() as { port: number }
-      probe.close(() => resolve(port))
-    })
-  })
 }

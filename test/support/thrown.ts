@@ -1,4 +1,5 @@
-/** Everything that JavaScript can throw, as titles and makers. */
+/** What functions can throw: everything that JavaScript can, refusals of a policy, and broken predicates. */
+import { BulkheadFullError } from 'holdfast'
 
 export const thrown: readonly (readonly [title: string, make: () => unknown])[] = [
   ['an error', () => new Error('failure')],
@@ -47,3 +48,21 @@ export function revokedProxy(): object {
   revoke()
   return proxy
 }
+
+/** The refusal of a bulkhead with one slot and no line. */
+export function bulkheadFull(name = 'other'): BulkheadFullError {
+  const facts = { running: 1, queued: 0, maxConcurrent: 1, maxQueue: 0, waited: 0 }
+  return new BulkheadFullError(name, facts)
+}
+
+/** Predicates that give no answer. */
+export const brokenPredicates: readonly (readonly [how: string, broken: () => never])[] = [
+  [
+    'throws',
+    () => {
+      throw new Error('a broken predicate')
+    },
+  ],
+  ['rejects', () => Promise.reject(new Error('a broken predicate')) as never],
+  ['says 1', () => 1 as never],
+]

@@ -1,6 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import {
-  BulkheadFullError,
   bulkhead,
   type Clock,
   type Context,
@@ -18,6 +17,7 @@ import { virtualClock } from 'holdfast/testing'
 import { describe, expect, it } from 'vitest'
 import { type Gate, gate, quiet, rejection, times, watch } from '../../../test/support/calls.ts'
 import { withoutNoise } from '../../../test/support/leaks.ts'
+import { bulkheadFull } from '../../../test/support/thrown.ts'
 
 /** A function whose every call is a gate of its own. */
 function gates<T = string>() {
@@ -106,16 +106,7 @@ describe('a hedge', () => {
   it.each([
     ['what will be the same again', Object.assign(new Error('not found'), { status: 404 })],
     ['a bug', new TypeError('undefined is not a function')],
-    [
-      'a refusal',
-      new BulkheadFullError('b', {
-        running: 1,
-        queued: 0,
-        maxConcurrent: 1,
-        maxQueue: 0,
-        waited: 0,
-      }),
-    ],
+    ['a refusal', bulkheadFull()],
   ])('makes no further call after %s', async (_what, error) => {
     const clock = virtualClock()
     const { calls, fn } = gates()

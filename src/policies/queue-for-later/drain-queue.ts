@@ -230,7 +230,7 @@ class Drain<P> implements QueueDrain {
     }
     if (isQueued(value) && value.queue === this.#name && value.id === job.id) {
       throw new Error(
-        `job "${job.id}" of queue "${this.#name}" was queued again instead of being done: run must call what queueForLater stands behind`,
+        `job "${job.id}" of queue "${this.#name}" was queued again instead of being done: run must make the call itself, not call the function that queues it`,
       )
     }
   }

@@ -2,6 +2,7 @@ import { pipeline, RateLimitedError, rateLimiter, retry, timeout } from 'holdfas
 import { type VirtualClock, virtualClock } from 'holdfast/testing'
 import { describe, expect, it } from 'vitest'
 import { caught, hangs, quiet, rejection, times, watch } from '../../../test/support/calls.ts'
+import type { RateLimiterOptions } from './options.ts'
 import type { RateLimiter } from './rate-limiter.ts'
 
 const passes = (limiter: RateLimiter, tries: number): Promise<number> =>
@@ -13,18 +14,31 @@ const passes = (limiter: RateLimiter, tries: number): Promise<number> =>
     ),
   ).then((answers) => answers.reduce<number>((sum, one) => sum + one, 0))
 
+/** How many of so many tries pass, at one time after the other. */
+async function passing(
+  options: RateLimiterOptions,
+  history: readonly { readonly at: number; readonly tries: number }[],
+): Promise<number[]> {
+  const clock = virtualClock()
+  const limiter = rateLimiter({ ...options, clock })
+  const passed: number[] = []
+  for (const { at, tries } of history) {
+    await clock.advance(at - clock.now())
+    passed.push(await passes(limiter, tries))
+  }
+  return passed
+}
+
 describe('a token bucket', () => {
   it('lets a burst pass, then goes by its rate', async () => {
-    const clock = virtualClock()
-    const limiter = rateLimiter({ limit: 10, interval: 1_000, burst: 3, clock })
+    const passed = await passing({ limit: 10, interval: 1_000, burst: 3 }, [
+      { at: 0, tries: 5 },
+      { at: 99, tries: 1 },
+      { at: 100, tries: 2 },
+      { at: 10_100, tries: 10 },
+    ])
 
-    expect(await passes(limiter, 5)).toBe(3)
-    await clock.advance(99)
-    expect(await passes(limiter, 1)).toBe(0)
-    await clock.advance(1)
-    expect(await passes(limiter, 2)).toBe(1)
-    await clock.advance(10_000)
-    expect(await passes(limiter, 10)).toBe(3)
+    expect(passed).toEqual([3, 0, 1, 3])
   })
 
   it('holds as many as its limit when no burst is given, and one at least', async () => {
@@ -36,18 +50,15 @@ describe('a token bucket', () => {
 
 describe('a sliding window', () => {
   it('never lets more than its limit pass in any interval', async () => {
-    const clock = virtualClock()
-    const limiter = rateLimiter({ limit: 3, algorithm: 'sliding-window', clock })
+    const passed = await passing({ limit: 3, algorithm: 'sliding-window' }, [
+      { at: 0, tries: 2 },
+      { at: 600, tries: 5 },
+      { at: 999, tries: 5 },
+      { at: 1_000, tries: 5 },
+      { at: 1_600, tries: 5 },
+    ])
 
-    expect(await passes(limiter, 2)).toBe(2)
-    await clock.advance(600)
-    expect(await passes(limiter, 5)).toBe(1)
-    await clock.advance(399)
-    expect(await passes(limiter, 5)).toBe(0)
-    await clock.advance(1)
-    expect(await passes(limiter, 5)).toBe(2)
-    await clock.advance(600)
-    expect(await passes(limiter, 5)).toBe(1)
+    expect(passed).toEqual([2, 1, 0, 2, 1])
   })
 
   it('remembers thousands of moments', async () => {

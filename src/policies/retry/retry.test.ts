@@ -1,5 +1,4 @@
 import {
-  BulkheadFullError,
   bulkhead,
   circuitBreaker,
   constant,
@@ -13,10 +12,10 @@ import {
 import { scripted, type VirtualClock, virtualClock } from 'holdfast/testing'
 import { describe, expect, it } from 'vitest'
 import { hangs, rejection } from '../../../test/support/calls.ts'
+import { brokenPredicates, bulkheadFull } from '../../../test/support/thrown.ts'
 import { type Retry, retry } from './retry.ts'
 
 const down = new Error('down')
-const full = { running: 1, queued: 0, maxConcurrent: 1, maxQueue: 0, waited: 0 }
 
 /** When the function was called, in ms since the call. */
 async function attempts(
@@ -121,7 +120,7 @@ describe('what is retried', () => {
     ['status 408', { status: 408 }, true],
     ['status 404', { status: 404 }, false],
     ['a bug', new TypeError('x is not a function'), false],
-    ['a refusal that was thrown', new BulkheadFullError('other', full), false],
+    ['a refusal that was thrown', bulkheadFull(), false],
     ['somebody else’s abort', AbortSignal.abort().reason, false],
   ])('%s: by default', async (_what, error, again) => {
     const operation = scripted([{ error }, 'ok'])
@@ -196,16 +195,7 @@ describe('what is retried', () => {
     })
   })
 
-  it.each<[string, () => never]>([
-    [
-      'throws',
-      () => {
-        throw new Error('a broken predicate')
-      },
-    ],
-    ['rejects', () => Promise.reject(new Error('a broken predicate')) as never],
-    ['says 1', () => 1 as never],
-  ])(
+  it.each(brokenPredicates)(
     'is nothing when a predicate %s: the caller sees what the function gave',
     async (_how, broken) => {
       const policy = retry({ baseDelay: 0, shouldRetry: broken, shouldRetryResult: broken })

@@ -35,9 +35,9 @@ export interface StaleCacheStats extends Stats {
   readonly stale: number
   /** Calls that waited for the call of another caller with the same key. */
   readonly joined: number
-  /** Calls of the function that a caller waited for at first. */
+  /** Calls of the function that a caller waited for when they began. */
   readonly loads: number
-  /** Calls of the function behind callers who had been answered. */
+  /** Calls of the function in the background, for callers that had already been answered. */
   readonly refreshes: number
   /** Loads and refreshes that failed. */
   readonly failures: number

@@ -10,7 +10,7 @@ import type { Settings } from './options.ts'
 export interface Entry {
   readonly value: unknown
   readonly made: number
-  /** From here on it is refreshed behind whoever is served. */
+  /** From here on it is refreshed in the background while it is served. */
   readonly refreshFrom: number
   readonly freshUntil: number
   readonly staleUntil: number

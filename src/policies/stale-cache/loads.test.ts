@@ -45,7 +45,7 @@ describe('one call at a time for each key', () => {
 
     expect(events).toMatchObject([
       { type: 'join', key: 'all', waiting: 2 },
-      { type: 'refresh', kept: true, behind: false },
+      { type: 'refresh', kept: true, background: false },
       { type: 'call', attempts: 1 },
       { type: 'call', attempts: 0 },
     ])
@@ -101,7 +101,7 @@ describe('a refresh in the background', () => {
     expect(await cache.execute(operation)).toBe('new')
     expect(events.find(({ type }) => type === 'refresh')).toMatchObject({
       kept: true,
-      behind: true,
+      background: true,
     })
     expect(events.find(({ type }) => type === 'cache')).toMatchObject({
       answer: 'stale',

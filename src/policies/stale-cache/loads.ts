@@ -30,7 +30,7 @@ export class Load extends SharedCall {
   /** What may be served instead of its answer. */
   entry: Entry | undefined = undefined
   /** Nobody waited for it when it began. */
-  behind = false
+  background = false
 }
 
 export class Loads implements SharedCallOwner {
@@ -92,19 +92,19 @@ export class Loads implements SharedCallOwner {
   }
 
   ended(load: Load, { ending, value, error }: Outcome): void {
-    const { key, behind } = load
+    const { key, background } = load
     const now = this.#clock.now()
     const duration = Math.max(0, now - load.began)
     const counts = this.#loads.get(key) === load
     this.deserted(load)
     if (ending === 'succeeded') {
       const kept = counts && this.#keep(load, value, now, duration)
-      this.#tell({ type: 'refresh', key, kept, behind, duration })
+      this.#tell({ type: 'refresh', key, kept, background, duration })
       return
     }
     this.failures++
     if (counts && this.mayStandIn(error)) this.#pauses.begin(key, now)
-    this.#tell({ type: 'refresh', key, kept: false, behind, duration, error })
+    this.#tell({ type: 'refresh', key, kept: false, background, duration, error })
   }
 
   deserted(load: Load): void {

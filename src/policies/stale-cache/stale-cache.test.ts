@@ -1,14 +1,9 @@
-import {
-  BulkheadFullError,
-  CircuitOpenError,
-  type HoldfastEvent,
-  staleCache,
-  systemClock,
-} from 'holdfast'
+import { CircuitOpenError, type HoldfastEvent, staleCache, systemClock } from 'holdfast'
 import { scripted, virtualClock } from 'holdfast/testing'
 import { describe, expect, it } from 'vitest'
 import { caught, gate, rejection } from '../../../test/support/calls.ts'
 import { withoutNoise } from '../../../test/support/leaks.ts'
+import { bulkheadFull } from '../../../test/support/thrown.ts'
 
 const down = Object.assign(new Error('connection reset'), { code: 'ECONNRESET' })
 const key = (): string => 'all'
@@ -156,22 +151,13 @@ describe('a stale value', () => {
       errors: [down],
     })
     expect(told('cache')).toMatchObject([{ answer: 'stale', reason: 'failed', cause: down }])
-    expect(told('refresh')).toMatchObject([{ kept: false, behind: false, error: down }])
+    expect(told('refresh')).toMatchObject([{ kept: false, background: false, error: down }])
     expect(told('call')).toMatchObject([{ ending: 'succeeded', attempts: 1 }])
   })
 
   it.each([
     ['a refusal: the circuit is open', new CircuitOpenError('circuit', 'open', 100, '')],
-    [
-      'a full bulkhead',
-      new BulkheadFullError('b', {
-        running: 1,
-        queued: 0,
-        maxConcurrent: 1,
-        maxQueue: 0,
-        waited: 0,
-      }),
-    ],
+    ['a full bulkhead', bulkheadFull()],
     ['a 503', Object.assign(new Error('unavailable'), { status: 503 })],
   ])('stands in for %s', async (_what, error) => {
     const { cache } = cacheOf()
@@ -258,7 +244,7 @@ describe('after a failed call', () => {
     expect(await cache.execute(scripted([{ value: 'newer' }]))).toBe('newer')
   })
 
-  it('refreshes behind callers are paced too', async () => {
+  it('paces refreshes in the background too', async () => {
     const { clock, cache } = cacheOf({ refreshPause: 500, softTimeout: 0 })
     const operation = scripted([{ value: 'good' }, 'fail', { value: 'new' }])
     await cache.execute(operation)

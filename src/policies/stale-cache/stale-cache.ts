@@ -241,7 +241,7 @@ class StaleCachePolicy<T> extends RelayPolicy implements StaleCache<T> {
     if (this.#loads.joinable(key) !== undefined || this.#loads.paused(key)) return false
     const load = this.#loads.create(key, caller.args, entry)
     load.alone = true
-    load.behind = true
+    load.background = true
     this.#counts.refreshes++
     load.begin(inside)
     return true

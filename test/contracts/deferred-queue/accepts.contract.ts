@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { next, type StartStore, subject, thrownBy } from './subject.ts'
+import { rejection } from '../../support/calls.ts'
+import { next, type StartStore, subject } from './subject.ts'
 
 export function acceptsJobs(start: StartStore): void {
   describe('accepts jobs: it', () => {
@@ -56,7 +57,7 @@ export function acceptsJobs(start: StartStore): void {
     it.each(refused)('refuses %s as a payload', async (_what, payload, path) => {
       const queue = await store.open()
 
-      const error = await thrownBy(queue.enqueue(payload))
+      const error = await rejection(queue.enqueue(payload))
 
       expect(error).toMatchObject({ code: 'ERR_PAYLOAD_NOT_SERIALISABLE', path })
       expect(await queue.counts()).toMatchObject({ size: 0 })
@@ -67,7 +68,7 @@ export function acceptsJobs(start: StartStore): void {
       let deep: unknown[] = []
       for (let n = 0; n < 100_000; n++) deep = [deep]
 
-      const error = (await thrownBy(queue.enqueue(deep))) as Error
+      const error = (await rejection(queue.enqueue(deep))) as Error
 
       expect(error).toMatchObject({ code: 'ERR_PAYLOAD_NOT_SERIALISABLE' })
       expect(error.message).toMatch(/nested more than 500 deep/)
@@ -79,7 +80,9 @@ export function acceptsJobs(start: StartStore): void {
       let shared: object = {}
       for (let n = 0; n < 60; n++) shared = { left: shared, right: shared }
 
-      expect(await thrownBy(queue.enqueue(shared))).toMatchObject({ code: 'ERR_PAYLOAD_TOO_LARGE' })
+      expect(await rejection(queue.enqueue(shared))).toMatchObject({
+        code: 'ERR_PAYLOAD_TOO_LARGE',
+      })
     })
 
     it('refuses a payload above its limit, to the byte', async () => {
@@ -88,12 +91,12 @@ export function acceptsJobs(start: StartStore): void {
       await queue.enqueue('12345678')
       await queue.enqueue('üüüü')
 
-      expect(await thrownBy(queue.enqueue('123456789'))).toMatchObject({
+      expect(await rejection(queue.enqueue('123456789'))).toMatchObject({
         code: 'ERR_PAYLOAD_TOO_LARGE',
         bytes: 11,
         maxBytes: 10,
       })
-      expect(await thrownBy(queue.enqueue('üüüüx'))).toMatchObject({
+      expect(await rejection(queue.enqueue('üüüüx'))).toMatchObject({
         code: 'ERR_PAYLOAD_TOO_LARGE',
       })
       expect(await queue.counts()).toMatchObject({ size: 2 })
@@ -153,7 +156,7 @@ export function acceptsJobs(start: StartStore): void {
       await queue.enqueue(1, { id: 'a' })
       await queue.enqueue(2, { id: 'b' })
 
-      expect(await thrownBy(queue.enqueue(3))).toMatchObject({
+      expect(await rejection(queue.enqueue(3))).toMatchObject({
         code: 'ERR_QUEUE_FULL',
         size: 2,
         maxSize: 2,
@@ -173,7 +176,7 @@ export function acceptsJobs(start: StartStore): void {
       await dead
       await worker.stop()
 
-      expect(await thrownBy(queue.enqueue(2))).toMatchObject({ code: 'ERR_QUEUE_FULL', dead: 1 })
+      expect(await rejection(queue.enqueue(2))).toMatchObject({ code: 'ERR_QUEUE_FULL', dead: 1 })
     })
 
     const wrong: [what: string, options: object, error: RegExp][] = [
@@ -194,7 +197,7 @@ export function acceptsJobs(start: StartStore): void {
     it.each(wrong)('refuses %s', async (_what, options, message) => {
       const queue = await store.open()
 
-      expect(String(await thrownBy(queue.enqueue(1, options)))).toMatch(message)
+      expect(String(await rejection(queue.enqueue(1, options)))).toMatch(message)
     })
   })
 }

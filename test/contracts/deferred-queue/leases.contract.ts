@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { type Clock, systemClock } from '../../../src/index.ts'
-import { gate, next, type StartStore, subject } from './subject.ts'
+import { gate } from '../../support/calls.ts'
+import { next, type StartStore, subject } from './subject.ts'
 
 export function keepsLeases(start: StartStore): void {
   describe('keeps leases: it', () => {
@@ -35,7 +36,7 @@ export function keepsLeases(start: StartStore): void {
       const started = next(queue, 'started')
       const lost = next(queue, 'lease-lost')
       const seen: unknown[] = []
-      queue.process(() => first.opened, { leaseTime: 800 })
+      queue.process(() => first.promise, { leaseTime: 800 })
       await queue.enqueue(1, { id: 'a' })
       await started
       stuck.stop()
@@ -48,7 +49,7 @@ export function keepsLeases(start: StartStore): void {
           job.attempt,
           job.errors.map(({ code }) => code),
         )
-        return second.opened
+        return second.promise
       })
       await takenOver
       first.open()
@@ -66,7 +67,7 @@ export function keepsLeases(start: StartStore): void {
       const [queue, other] = [await store.open({ clock: dead.clock }), await store.open()]
       const started = next(queue, 'started')
       const work = gate()
-      queue.process(() => work.opened, { leaseTime: 500 })
+      queue.process(() => work.promise, { leaseTime: 500 })
       await queue.enqueue(1, { id: 'a', key: 'k' })
       await queue.enqueue(2, { id: 'b', key: 'k' })
       await started
@@ -106,7 +107,7 @@ export function keepsLeases(start: StartStore): void {
       stuck.stop()
       queue.pause()
       const takenOver = next(other, 'started')
-      other.process(() => done.opened)
+      other.process(() => done.promise)
       await takenOver
       const lost = next(queue, 'lease-lost')
 
@@ -121,7 +122,7 @@ export function keepsLeases(start: StartStore): void {
       const stuck = standingClock()
       const [queue, other] = [await store.open({ clock: stuck.clock }), await store.open()]
       const [never, started, dead] = [gate(), next(queue, 'started'), next(other, 'dead')]
-      queue.process(() => never.opened, { leaseTime: 800 })
+      queue.process(() => never.promise, { leaseTime: 800 })
       await queue.enqueue('poison', { id: 'a' })
       await started
       stuck.stop()

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { constant } from '../../../src/index.ts'
-import { gate, next, type StartStore, subject } from './subject.ts'
+import { gate } from '../../support/calls.ts'
+import { next, type StartStore, subject } from './subject.ts'
 
 const soon = constant({ delay: 30, jitter: 'none' })
 
@@ -32,7 +33,7 @@ export function keepsOrder(start: StartStore): void {
 
       queue.process(handler)
       other.process(handler)
-      await done.opened
+      await done.promise
       await Promise.all([queue.close(), other.close()])
 
       const inOrder = Array.from({ length: 15 }, (_, n) => n)

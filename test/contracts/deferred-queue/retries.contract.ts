@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { constant, retryBudget } from '../../../src/index.ts'
-import { gate, next, type StartStore, subject } from './subject.ts'
+import { gate } from '../../support/calls.ts'
+import { next, type StartStore, subject } from './subject.ts'
 
 const soon = constant({ delay: 1, jitter: 'none' })
 
@@ -178,7 +179,7 @@ export function retriesJobs(start: StartStore): void {
       const queue = await store.open()
       const work = gate()
       const started = next(queue, 'started')
-      queue.process(() => work.opened)
+      queue.process(() => work.promise)
       await queue.enqueue(1, { id: 'a' })
       await started
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { gate, next, type StartStore, subject, thrownBy } from './subject.ts'
+import { gate, rejection } from '../../support/calls.ts'
+import { next, type StartStore, subject } from './subject.ts'
 
 export function showsJobs(start: StartStore): void {
   describe('shows its jobs: it', () => {
@@ -56,7 +57,7 @@ export function showsJobs(start: StartStore): void {
       const worker = queue.process(
         (job) => {
           if (job.id === 'dead') throw new Error('no')
-          return job.id === 'active' ? work.opened : 1
+          return job.id === 'active' ? work.promise : 1
         },
         { maxAttempts: 1 },
       )
@@ -116,7 +117,7 @@ export function showsJobs(start: StartStore): void {
       const work = gate()
       await queue.enqueue(1, { id: 'waiting', delay: 60_000 })
       const [started, completed] = [next(queue, 'started'), next(queue, 'completed')]
-      queue.process(() => work.opened)
+      queue.process(() => work.promise)
       await queue.enqueue(1, { id: 'active' })
       await started
 
@@ -149,12 +150,12 @@ export function showsJobs(start: StartStore): void {
     it('refuses what is no id, and no way to list', async () => {
       const queue = await store.open()
 
-      expect(String(await thrownBy(queue.get('')))).toMatch(/get: id must be/)
-      expect(String(await thrownBy(queue.list({ limit: 0 })))).toMatch(/list: limit must be/)
-      expect(String(await thrownBy(queue.list({ state: 'done' as never })))).toMatch(
+      expect(String(await rejection(queue.get('')))).toMatch(/get: id must be/)
+      expect(String(await rejection(queue.list({ limit: 0 })))).toMatch(/list: limit must be/)
+      expect(String(await rejection(queue.list({ state: 'done' as never })))).toMatch(
         /state must be/,
       )
-      expect(String(await thrownBy(queue.list({ after: 'page 2' })))).toMatch(/after must be/)
+      expect(String(await rejection(queue.list({ after: 'page 2' })))).toMatch(/after must be/)
     })
   })
 }

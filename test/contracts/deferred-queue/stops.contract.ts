@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { gate, next, type StartStore, subject, thrownBy } from './subject.ts'
+import { gate, rejection } from '../../support/calls.ts'
+import { next, type StartStore, subject } from './subject.ts'
 
 export function stopsGracefully(start: StartStore): void {
   describe('stops gracefully: it', () => {
@@ -10,7 +11,7 @@ export function stopsGracefully(start: StartStore): void {
       const work = gate()
       const started = next(queue, 'started')
       const completed = next(queue, 'completed')
-      const worker = queue.process(() => work.opened, { maxConcurrent: 1 })
+      const worker = queue.process(() => work.promise, { maxConcurrent: 1 })
       await queue.enqueue(1)
       await queue.enqueue(2)
       await started
@@ -63,14 +64,14 @@ export function stopsGracefully(start: StartStore): void {
       const [queue, other] = [await store.open(), await store.open()]
       const [deaf, second] = [gate(), gate()]
       const started = next(queue, 'started')
-      queue.process(() => deaf.opened)
+      queue.process(() => deaf.promise)
       await queue.enqueue(1, { id: 'a' })
       await started
 
       expect(await queue.close({ timeout: 10 })).toMatchObject({ handedBack: 1 })
       const again = next(other, 'started')
       const completed = next(other, 'completed')
-      other.process(() => second.opened)
+      other.process(() => second.promise)
       await again
       deaf.open()
       await new Promise((resolve) => setImmediate(resolve))
@@ -103,7 +104,7 @@ export function stopsGracefully(start: StartStore): void {
 
       expect(await receipts).toMatchObject([{ id: 'a' }, { id: 'b' }])
       expect(await other.counts()).toMatchObject({ size: 2 })
-      expect(await thrownBy(other.enqueue(3))).toMatchObject({ code: 'ERR_QUEUE_FULL', size: 2 })
+      expect(await rejection(other.enqueue(3))).toMatchObject({ code: 'ERR_QUEUE_FULL', size: 2 })
     })
 
     it('may be closed twice, from everywhere', async () => {
@@ -121,11 +122,11 @@ export function stopsGracefully(start: StartStore): void {
       const closed = gate()
       const ended = next(queue, 'completed')
       queue.process(() => {
-        void queue.close({ timeout: 5_000 }).then(closed.open)
+        void queue.close({ timeout: 5_000 }).then(() => closed.open())
       })
       await queue.enqueue(1)
 
-      await closed.opened
+      await closed.promise
       await ended
     })
   })

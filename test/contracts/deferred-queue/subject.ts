@@ -60,22 +60,3 @@ export function next(
     })
   })
 }
-
-/** A promise and the function that resolves it. */
-export function gate(): { readonly opened: Promise<void>; open(): void } {
-  let open!: () => void
-  const opened = new Promise<void>((resolve) => {
-    open = resolve
-  })
-  return { opened, open }
-}
-
-/** What a promise rejects with. */
-export async function thrownBy(promise: Promise<unknown>): Promise<unknown> {
-  return promise.then(
-    (value) => {
-      throw new Error(`resolved with ${JSON.stringify(value)}`)
-    },
-    (error: unknown) => error,
-  )
-}

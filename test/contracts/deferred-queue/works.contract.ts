@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { circuitBreaker, pipeline, timeout } from '../../../src/index.ts'
-import { gate, next, type StartStore, subject, thrownBy } from './subject.ts'
+import { gate, rejection } from '../../support/calls.ts'
+import { next, type StartStore, subject } from './subject.ts'
 
 export function worksJobsOff(start: StartStore): void {
   describe('works jobs off: it', () => {
@@ -43,7 +44,7 @@ export function worksJobsOff(start: StartStore): void {
       const worker = queue.process(
         async () => {
           most = Math.max(most, ++running)
-          await work.opened
+          await work.promise
           running--
         },
         { maxConcurrent: 3 },
@@ -71,7 +72,7 @@ export function worksJobsOff(start: StartStore): void {
       const [first] = queues
 
       await Promise.all(Array.from({ length: 60 }, (_, n) => first?.enqueue(n)))
-      await done.opened
+      await done.promise
       await Promise.all(queues.map((queue) => queue.close()))
 
       expect(seen.length).toBe(60)
@@ -154,7 +155,7 @@ export function worksJobsOff(start: StartStore): void {
           return isReady || 20
         },
       })
-      await enough.opened
+      await enough.promise
 
       expect(await queue.counts()).toMatchObject({ waiting: 1, active: 0 })
       isReady = true
@@ -244,7 +245,7 @@ export function worksJobsOff(start: StartStore): void {
       await queue.close()
 
       for (const use of [queue.enqueue(1), queue.counts(), queue.get('a'), queue.list()]) {
-        expect(await thrownBy(use)).toMatchObject({ code: 'ERR_QUEUE_CLOSED' })
+        expect(await rejection(use)).toMatchObject({ code: 'ERR_QUEUE_CLOSED' })
       }
       expect(() => queue.process(() => {})).toThrow(/closed/)
     })
