@@ -63,6 +63,39 @@ describe('fetchAll', () => {
     await vi.waitFor(() => expect(cancelled).toEqual(['good', 'late']), 20_000)
   })
 
+  it('cancels what a read that fails has left, before the next try', async () => {
+    const told: string[] = []
+    let calls = 0
+    const fetch: FetchAllOptions['fetch'] = async () => {
+      told.push(`call ${++calls}`)
+      const body = new ReadableStream({ cancel: () => void told.push(`cancel ${calls}`) })
+      return new Response(body, { status: calls === 1 ? 503 : 200 })
+    }
+    const read = (response: Response): number => {
+      if (!response.ok) throw new Error('busy')
+      return response.status
+    }
+    const policy = retry({ baseDelay: 0, shouldRetry: () => true })
+
+    expect(await fetchAll(['a'], { fetch, read, policy })).toEqual([200])
+    expect(told).toEqual(['call 1', 'cancel 1', 'call 2'])
+  })
+
+  it('refuses one address, which is no list of them', async () => {
+    let calls = 0
+    const fetch: FetchAllOptions['fetch'] = async () => {
+      calls++
+      return new Response('')
+    }
+    const { error } = await caught(fetchAll('http://127.0.0.1/', { fetch }))
+
+    expect(error).toMatchObject({ name: 'TypeError', message: expect.stringContaining('[url]') })
+    expect(calls).toBe(0)
+    expect((await caught(fetchAll([], { init: 5 as never }))).error).toMatchObject({
+      message: 'fetchAll: init must be a RequestInit, but was 5',
+    })
+  })
+
   it('leaves them to whoever wants the report', async () => {
     const results: unknown[] = []
     const fetch: FetchAllOptions['fetch'] = (url, init) =>

@@ -29,7 +29,8 @@ export interface FetchAllOptions<T = Response, P extends AnyPolicy = PolicyLike>
  * nobody waits for it any more. A response is a result whatever its status, as with `fetch`; only a
  * request that failed is an error. With `read`, reading the body is part of the work: it counts for
  * `concurrency`, and is repeated and limited by `policy`. If it stops early, bodies that nobody will
- * get are cancelled, so that their connections are free, unless `onStop` is there to take them.
+ * get are cancelled, so that their connections are free, unless `onStop` is there to take them; so is
+ * what a `read` that fails has left unread.
  *
  * **Use it** for a list of addresses. **Not for** crawling one host without asking: its limit is not yours.
  *
@@ -58,11 +59,21 @@ export async function fetchAll(
   urls: Items<string | URL>,
   options: FetchAllOptions<unknown, AnyPolicy> = {},
 ): Promise<unknown[]> {
+  if (typeof urls === 'string') {
+    throw new TypeError('fetchAll: urls must be a list of addresses, but was one; give [url]')
+  }
   const given = readOptions<FetchAllOptions<unknown, AnyPolicy>>('fetchAll', options, checks)
   const { read, init, fetch = globalThis.fetch } = given
   const get = async (url: string | URL, context: ItemContext): Promise<unknown> => {
     const response = await fetch(url, { ...init, signal: context.signal })
-    return read === undefined ? response : read(response, context)
+    if (read === undefined) return response
+    try {
+      return await read(response, context)
+    } catch (error) {
+      // What it did not read is nobody's: the next try needs the connection.
+      cancelBody(response)
+      throw error
+    }
   }
   const isHeld = read !== undefined || given.onStop !== undefined
   return runMap(urls, get, given, isHeld ? undefined : cancelBody)
@@ -71,7 +82,7 @@ export async function fetchAll(
 const checks: Readonly<Record<keyof FetchAllOptions, Check>> = {
   ...mapChecks,
   fetch: optional(fn),
-  init: optional(withMethods('a RequestInit')),
+  init: optional({ ...withMethods('a RequestInit'), expected: 'a RequestInit' }),
   read: optional(fn),
 }
 
