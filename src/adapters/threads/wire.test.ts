@@ -1,5 +1,6 @@
 import { BulkheadFullError, RejectedError, ResilienceError, TimeoutError } from 'holdfast'
 import { describe, expect, it } from 'vitest'
+import { times } from '../../../test/support/calls.ts'
 import { fromWire, toWire } from './wire.ts'
 
 /** There and back, as between two threads. */
@@ -127,10 +128,56 @@ describe('an error that crosses the border', () => {
     const noText = Object.assign(new Error(), { message: { not: 'text' }, name: 7, stack: 8 })
     const noClass = new Proxy({}, { ...everything, getPrototypeOf: bites })
 
+    const list = Object.assign(new Error('list'), { list: new Proxy([1], everything) })
+    const { proxy: revoked, revoke } = Proxy.revocable([], {})
+    revoke()
+
+    expect(sent(list)).toMatchObject({ message: 'list' })
+    expect(sent(new Proxy([1], everything))).toBeInstanceOf(Error)
+    expect(sent(revoked)).toBeInstanceOf(Error)
+    expect(sent(Object.assign(new Error('facts'), { revoked }))).toMatchObject({ message: 'facts' })
     expect(sent(getters)).toMatchObject({ message: 'getters' })
     expect(sent(proxy)).toBeInstanceOf(Error)
     expect(sent(noText)).toMatchObject({ name: 'Error', message: '' })
     expect(sent(noClass)).toBeInstanceOf(Error)
+  })
+
+  it('may carry lists that contain themselves, or the same list many times', () => {
+    const round: unknown[] = [1]
+    round.push(round)
+    const open: unknown[] = [2, () => {}]
+    open.push(open, new Error('inside'))
+    let shared: unknown[] = [() => {}, 3]
+    for (let n = 0; n < 40; n++) shared = [shared, shared]
+    const error = sent(Object.assign(new Error('m'), { round, open, shared })) as {
+      round: unknown[]
+      open: unknown[]
+      shared: unknown[]
+    }
+
+    expect(error.round[1]).toBe(error.round)
+    expect(error.open[1]).toBe(error.open)
+    expect(error.open[0]).toBe(2)
+    expect(error.open[2]).toMatchObject({ message: 'inside' })
+    expect(error.shared[0]).toBe(error.shared[1])
+    expect((sent(round) as unknown[])[0]).toBe(1)
+  })
+
+  it('is cut where its lists go too deep', () => {
+    let deep: unknown[] = []
+    for (let n = 0; n < 20_000; n++) deep = [deep]
+
+    expect(sent(Object.assign(new Error('m'), { deep, code: 'E_X' }))).toMatchObject({
+      message: 'm',
+      code: 'E_X',
+    })
+  })
+
+  it('keeps a long list in one piece', () => {
+    const rows = times(100_000, (n) => n)
+    const wired = JSON.stringify(toWire(Object.assign(new Error('m'), { rows })))
+
+    expect(wired.length).toBeLessThan(JSON.stringify(rows).length + 10_000)
   })
 
   it('cannot reach a prototype', () => {

@@ -14,10 +14,12 @@ export type Reply =
   | { readonly ok: false; readonly error: Wired }
 
 /** Anything that can be thrown, fit for `postMessage`. */
-export type Wired =
-  | { readonly kind: 'plain'; readonly value: unknown }
-  | { readonly kind: 'list'; readonly items: readonly Wired[] }
-  | WiredError
+export type Wired = { readonly kind: 'plain'; readonly value: unknown } | WiredList | WiredError
+
+interface WiredList {
+  readonly kind: 'list'
+  readonly items: Wired[]
+}
 
 interface WiredError {
   readonly kind: 'error'
@@ -58,26 +60,45 @@ const marks = ['holdfast.error', 'holdfast.rejected']
 /** A chain of causes longer than this says nothing new. */
 const deepest = 50
 
-type Seen = Map<object, WiredError>
+/** What has been taken apart, so that what is there twice, or contains itself, is taken apart once. */
+type Seen = Map<object, Wired>
 
 function wire(value: unknown, seen: Seen, depth: number): Wired | undefined {
-  if (isError(value)) return depth > deepest ? undefined : wireError(value, seen, depth)
-  if (Array.isArray(value)) {
-    const items = [...value].map((item) => wire(item, seen, depth + 1))
-    return { kind: 'list', items: items.filter((item) => item !== undefined) }
-  }
-  if (typeof value === 'function' || typeof value === 'symbol') return undefined
+  if (depth > deepest || typeof value === 'function' || typeof value === 'symbol') return undefined
+  const known = seen.get(value as object)
+  if (known !== undefined) return known
+  if (isError(value)) return wireError(value, seen, depth)
   try {
+    const list = Array.isArray(value)
+    if (list && value.some(isError)) return wireList(value, seen, depth)
     // A copy: what is sent must not change, nor fail, between this look and the sending.
+    return plain(value) ?? (list ? wireList(value, seen, depth) : undefined)
+  } catch {
+    // A proxy that does not want to be looked at.
+    return undefined
+  }
+}
+
+function plain(value: unknown): Wired | undefined {
+  try {
     return { kind: 'plain', value: structuredClone(value) }
   } catch {
     return undefined
   }
 }
 
+/** One by one: an error among them would lose what it carries, and another value all the rest. */
+function wireList(list: readonly unknown[], seen: Seen, depth: number): WiredList {
+  const wired: WiredList = { kind: 'list', items: [] }
+  seen.set(list, wired)
+  for (const item of list) {
+    const one = wire(item, seen, depth + 1)
+    if (one !== undefined) wired.items.push(one)
+  }
+  return wired
+}
+
 function wireError(error: Error, seen: Seen, depth: number): WiredError {
-  const known = seen.get(error)
-  if (known !== undefined) return known
   const wired: WiredError = {
     kind: 'error',
     type: typeOf(error),
@@ -95,11 +116,16 @@ function wireError(error: Error, seen: Seen, depth: number): WiredError {
   return wired
 }
 
-function unwire(wired: Wired, made: Map<object, Error>): unknown {
+function unwire(wired: Wired, made: Map<object, object>): unknown {
   if (wired.kind === 'plain') return wired.value
-  if (wired.kind === 'list') return wired.items.map((item) => unwire(item, made))
   const known = made.get(wired)
   if (known !== undefined) return known
+  if (wired.kind === 'list') {
+    const list: unknown[] = []
+    made.set(wired, list)
+    for (const item of wired.items) list.push(unwire(item, made))
+    return list
+  }
   const { type, name, message, stack } = wired
   const error = stackless(() =>
     type === 'AggregateError'
