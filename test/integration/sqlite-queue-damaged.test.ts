@@ -149,7 +149,7 @@ describe('a disk that is full', () => {
   })
 })
 
-describe('rows that nobody can read', () => {
+describe('DQ5 rows that nobody can read', () => {
   it('are set aside with a reason, and hold nobody up', async () => {
     const database = handle(join(folder, 'rows.db'))
     const first = sqliteQueue({ database })

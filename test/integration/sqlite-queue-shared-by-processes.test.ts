@@ -19,7 +19,7 @@ afterEach(async () => {
   await site.remove()
 })
 
-describe('one file and four processes', () => {
+describe('DQ7 one file and four processes', () => {
   it('run each job once, and none by two at a time', async () => {
     const jobs = 1_000
     const load = { workers: 5, work: 4, producers: 2, jobsEach: 125, drain: true }

@@ -132,6 +132,25 @@ describe('CP4 the pool is closed by what it calls while it closes', () => {
   })
 })
 
+describe('CP4 the pool is closed by its own create', () => {
+  it('begins no other creation, lends nothing, and destroys what arrives', async () => {
+    const { pool, server } = rig({
+      minSize: 3,
+      maxSize: 3,
+      create: ({ broken }) => {
+        void pool.close()
+        return server.connect(broken)
+      },
+    })
+    const warm = rejection(pool.warmUp())
+
+    expect(await warm).toMatchObject({ code: 'ERR_POOL_CLOSED' })
+    expect(await pool.close()).toEqual({ forced: 0, errors: [] })
+    expect(server.calls).toBe(1)
+    expect(server.open.size).toBe(0)
+  })
+})
+
 describe('CP5 destroy fails or hangs', () => {
   it('closes by the deadline, reports three problems, and destroys the others', async () => {
     await withoutNoise(async () => {

@@ -11,6 +11,7 @@ import type { CreateContext, Settings } from './options.ts'
 
 /** Whoever wants resources. */
 export interface Orderer<R> {
+  readonly phase: 'open' | 'draining' | 'closed'
   /** Takes a place for a resource, in the given round of creations. */
   reserve(round: number): Member<R>
   arrived(member: Member<R>, resource: R): void
@@ -52,7 +53,10 @@ export class Maker<R> {
     if (pause > 0 && (failures > 0 || this.#stillborn > 1)) return this.#wait(pause, awaited)
     // One at a time until it works again.
     let more = failures > 0 ? Math.min(1, wanted) : wanted
-    for (; more > 0; more--) this.#make(this.#orderer.reserve(this.#round))
+    // What `create` calls may close the pool: nothing is begun after that.
+    for (; more > 0 && this.#orderer.phase !== 'closed'; more--) {
+      this.#make(this.#orderer.reserve(this.#round))
+    }
   }
 
   /** Somebody new has come. If it was the breaker that refused, asking it again costs nothing. */

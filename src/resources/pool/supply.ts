@@ -174,7 +174,6 @@ export class Supply<R> extends Voice<R> implements Orderer<R>, Ward<R> {
     this.counts.created++
     member.resource = resource
     member.begin(now, settings)
-    if (this.phase === 'closed') member.condemn(CLOSED)
     this.#followUse(member)
     this.tell({ change: 'created' })
     // As if it came back from a first loan: whether it may stay is decided in one place.
