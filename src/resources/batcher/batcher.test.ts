@@ -4,6 +4,7 @@ import {
   BatcherFullError,
   type BatcherOptions,
   batcher,
+  fallback,
   type HoldfastEvent,
   KeyMissingError,
   type LoadMany,
@@ -159,6 +160,27 @@ describe('answers', () => {
     expect(await byId.load({ id: 7 })).toBe('seven')
   })
 
+  it('may come by the keys themselves, or by what they are known by', async () => {
+    interface Key {
+      readonly id: number
+    }
+    const of = (known: (key: Key) => unknown) =>
+      batcher<Key, string>((keys) => new Map(keys.map((key) => [known(key) as Key, 'found'])), {
+        key: ({ id }) => id,
+      })
+
+    expect(await of((key) => key).load({ id: 1 })).toBe('found')
+    expect(await of(({ id }) => id).load({ id: 1 })).toBe('found')
+  })
+
+  it('may come from a fallback, which finds the keys of the batch', async () => {
+    const load = batcher<number, string>(() => Promise.reject(new Error('down')), {
+      policy: fallback((_error, { args }) => (args[0] as number[]).map((id) => `stale ${id}`)),
+    })
+
+    expect(await load.loadMany([2, 1])).toEqual(['stale 2', 'stale 1'])
+  })
+
   it('fail the keys that they leave out, or give what missing says', async () => {
     const some = batcher<string, string>(() => ({ a: 'A' }))
     const [a, b] = await some.loadMany(['a', 'toString'])
@@ -283,6 +305,18 @@ describe('the cache', () => {
     expect(batches).toHaveLength(5)
   })
 
+  it('counts answers alone: what is cleared before its answer was none', async () => {
+    const { load, gates } = byHand({ cache: true })
+    const call = load.load(1)
+    await quiet()
+    load.clear(1)
+    expect(load.stats().cached).toBe(0)
+    gates[0]?.open([7])
+
+    expect(await call).toBe(7)
+    expect(load.stats().cached).toBe(0)
+  })
+
   it('is cleared and primed by hand, and no late answer undoes that', async () => {
     const { load, gates, keys } = byHand({ cache: true })
     const stale = load.loadMany([1, 2])
@@ -338,6 +372,22 @@ describe('an abort', () => {
     gates[0]?.open([1, 2])
     await quiet()
     expect(load.stats()).toMatchObject({ cached: 0, running: 0 })
+  })
+
+  it('hurts nobody who asks for the same key again while the batch is under way', async () => {
+    const { load, gates, signals } = byHand({ cache: true })
+    const [first, second] = [new AbortController(), new AbortController()]
+    const gone = [first, second].map(({ signal }, n) => caught(load.load(n + 1, { signal })))
+    await quiet()
+    first.abort('first')
+    const again = watch(load.load(1))
+    second.abort('second')
+    await Promise.all(gone)
+
+    expect(signals[0]?.aborted).toBe(false)
+    gates[0]?.open([7, 8])
+    await quiet()
+    expect(again.value).toBe(7)
   })
 
   it('of all members sends nothing, and leaves no timer, line or slot', async () => {
@@ -423,6 +473,35 @@ describe('a batcher', () => {
     expect(await load.load(3)).toBe('name 3')
     expect(events.map(({ type }) => type)).toEqual(['reject', 'reject', 'batch', 'batch'])
     expect(events[2]).toMatchObject({ policy: 'users', size: 2 })
+  })
+
+  it('refuses a list that does not fit as a whole: no part of it is sent', async () => {
+    const { load, batches } = names({ maxQueue: 3 })
+    const one = load.load(1)
+    expect((await caught(load.loadMany([2, 3, 4]))).error).toBeInstanceOf(BatcherFullError)
+    await one
+
+    expect(batches).toEqual([[1]])
+  })
+
+  it('refuses what it could answer, or take along, once it is closed', async () => {
+    const { load: cached } = names({ cache: true })
+    expect([await cached.load(1), await cached.load(1)]).toEqual(['name 1', 'name 1'])
+    await cached.close()
+    expect((await caught(cached.load(1))).error).toBeInstanceOf(BatcherClosedError)
+
+    const { load, gates } = byHand({ maxConcurrentBatches: 1 })
+    const first = load.load(1)
+    await quiet()
+    const second = load.load(2)
+    const closed = load.close()
+    expect((await caught(load.load(3))).error).toBeInstanceOf(BatcherClosedError)
+    gates[0]?.open([1])
+    await quiet()
+    gates[1]?.open([2])
+    await closed
+
+    expect(await Promise.all([first, second])).toEqual([1, 2])
   })
 
   it('closes: nothing new, all that waits is answered, twice is once', async () => {
