@@ -144,6 +144,39 @@ describe('iterateConcurrent', () => {
     expect((await caught(never.next())).error).toBe('gone')
   })
 
+  it('keeps nothing that was ready when it is left or aborted', async () => {
+    const controller = new AbortController()
+    const { signal } = controller
+    const ready = async () => {
+      const results = iterateConcurrent(input().items, square, { signal, readAhead: 3 })
+      await results.next()
+      await quiet()
+      return results
+    }
+    const left = await ready()
+    const aborted = await ready()
+
+    await left.return?.()
+    expect(await left.next()).toEqual({ done: true, value: undefined })
+    controller.abort('gone')
+    expect((await caught(aborted.next())).error).toBe('gone')
+  })
+
+  it('opens no input when it is left before it has begun', async () => {
+    let opened = 0
+    const items = {
+      [Symbol.iterator]: () => {
+        opened++
+        return [1][Symbol.iterator]()
+      },
+    }
+    const results = iterateConcurrent(items, square)
+    await results.return?.()
+
+    expect(await results.next()).toEqual({ done: true, value: undefined })
+    expect(opened).toBe(0)
+  })
+
   it('serves many that ask at the same time, in order', async () => {
     const results = iterateConcurrent([1, 2], square)
     const answers = await Promise.all([results.next(), results.next(), results.next()])

@@ -3,6 +3,7 @@ import { iterateConcurrent, LimiterFullError, limiter, mapConcurrent } from 'hol
 import { type VirtualClock, virtualClock } from 'holdfast/testing'
 import { describe, expect, it } from 'vitest'
 import { gate, hangs, quiet, rejection, times, watch } from '../../../test/support/calls.ts'
+import { listenersOn } from '../../../test/support/leaks.ts'
 
 function stalling(concurrency: number, options: { maxQueue?: number; stallTimeout?: number } = {}) {
   const clock = virtualClock()
@@ -71,6 +72,23 @@ describe('a function that waits for its own limiter (BH13)', () => {
       expect(limit.stats()).toEqual({ running: 0, queued: 0, concurrency: 1 })
     }
     clock.assertIdle()
+  })
+
+  it('leaves no listener on the signal of whoever is refused', async () => {
+    const { clock, limit } = stalling(1)
+    const held = gate()
+    const first = limit(() => held.promise)
+    const { signal } = new AbortController()
+    const refused = watch(limit(() => 'never', { signal }))
+    await quiet()
+    expect(listenersOn(signal)).toBe(1)
+
+    await clock.advance(2_000)
+
+    expect(refused.reason).toBeInstanceOf(LimiterFullError)
+    expect(listenersOn(signal)).toBe(0)
+    held.open()
+    await first
   })
 
   it('waits as long as it takes when stallTimeout is Infinity', async () => {

@@ -114,6 +114,24 @@ describe('limiter', () => {
     expect(limit.stats()).toMatchObject({ running: 0, queued: 0 })
   })
 
+  it('does not call a function that is granted and aborted in the same moment', async () => {
+    const limit = limiter(1)
+    const held = gate()
+    const first = limit(() => held.promise)
+    const controller = new AbortController()
+    const doomed = watch(limit(() => expect.fail('was called'), { signal: controller.signal }))
+
+    limit.resize(2)
+    controller.abort('gone')
+    await quiet()
+
+    expect(doomed.reason).toBe('gone')
+    expect(limit.stats()).toMatchObject({ running: 1, queued: 0 })
+    held.open()
+    await first
+    expect(limit.stats()).toMatchObject({ running: 0, queued: 0 })
+  })
+
   it('does not call for a signal that has aborted, and ends well with one that never does', async () => {
     const limit = limiter(1)
     const { signal } = new AbortController()

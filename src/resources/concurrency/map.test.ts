@@ -290,6 +290,90 @@ describe('mapConcurrent', () => {
     expect(limit.stats()).toEqual({ running: 0, queued: 0, concurrency: 1 })
   })
 
+  it('keeps to a limiter that shrinks while it runs, with nobody else in line', async () => {
+    const limit = limiter(4)
+    let running = 0
+    const most: number[] = []
+    const fn = async (n: number): Promise<void> => {
+      most[n] = ++running
+      if (n === 10) limit.resize(1)
+      await quiet()
+      running--
+    }
+    await mapConcurrent(times(30, Number), fn, { concurrency: limit })
+
+    expect(Math.max(...most.slice(0, 10))).toBe(4)
+    expect(Math.max(...most.slice(-10))).toBe(1)
+  })
+
+  it('gives a slot back that is granted and called off in the same moment', async () => {
+    const limit = limiter(1)
+    const held = gate()
+    const first = limit(() => held.promise)
+    const controller = new AbortController()
+    const options = { concurrency: limit, signal: controller.signal }
+    const map = caught(mapConcurrent(numbers, double, options))
+    await quiet()
+    expect(limit.stats().queued).toBe(1)
+
+    limit.resize(2)
+    controller.abort('gone')
+
+    expect((await map).error).toBe('gone')
+    await quiet()
+    expect(limit.stats()).toMatchObject({ running: 1, queued: 0 })
+    held.open()
+    await first
+    expect(limit.stats().running).toBe(0)
+  })
+
+  it('does not close an input that has ended, or that threw', async () => {
+    let closed = 0
+    const items = (end: () => IteratorResult<number>): Iterable<number> => {
+      const values = [1, 2]
+      return {
+        [Symbol.iterator]: () => ({
+          next() {
+            const value = values.shift()
+            return value === undefined ? end() : { done: false, value }
+          },
+          return() {
+            closed++
+            return { done: true, value: undefined }
+          },
+        }),
+      }
+    }
+    const ended = items(() => ({ done: true, value: undefined }))
+    const broken = items(() => {
+      throw new Error('broken input')
+    })
+    const late = async (): Promise<never> => {
+      await quiet()
+      throw new Error('no')
+    }
+
+    expect((await caught(mapConcurrent(ended, late))).error).toEqual(new Error('no'))
+    expect((await caught(mapConcurrent(broken, late))).error).toEqual(new Error('broken input'))
+    expect(closed).toBe(0)
+  })
+
+  it('tells of failures in the order of the items, whichever came first', async () => {
+    const gates = times(3, () => gate())
+    const map = caught(
+      mapConcurrent([0, 1, 2], (n) => gates[n]?.promise, { stopOnError: false, concurrency: 3 }),
+    )
+    for (const n of [2, 0, 1]) {
+      gates[n]?.fail(new Error(`no ${n}`))
+      await quiet()
+    }
+
+    expect((await map).error).toMatchObject({
+      errors: [{ message: 'no 0' }, { message: 'no 1' }, { message: 'no 2' }],
+      cause: { message: 'no 0' },
+    })
+  })
+
   it('leaves the line of a shared limiter when it stops', async () => {
     const limit = limiter(1)
     const held = gate()
