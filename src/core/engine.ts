@@ -1,7 +1,7 @@
 /**
  * The fast path: one call through a whole stack of policies at the price of one promise layer.
  *
- * On the way in each gate takes the call with one comparison; on the way out each is told with one more.
+ * On the way in each gate takes the call with one comparison; on the way out each takes note with one more.
  * A gate that is at its limit, an outcome that is not a plain success, a signal, a pause: all that is
  * the slow path, in flow.ts, which nothing here waits for.
  *
@@ -43,7 +43,7 @@ export class Engine extends Boarding {
     const alone = options === undefined && report === undefined && ambient.source === undefined
     if (alone && this.#unlimited) return this.#flyFree(flight, operation, args)
     let attempt = new Attempt(flight, operation, args, 1)
-    // A pointer from a pooled object to a young one is the dearest store there is.
+    // A pointer from a pooled object to a young one is the most expensive store there is.
     flight.attempt = attempt
     if (!alone) {
       const refused = this.tryBoard(flight, options, report, parent)

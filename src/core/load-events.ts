@@ -1,5 +1,5 @@
 /**
- * What is told by whatever governs how much is sent and how much is taken.
+ * What is emitted by the policies that govern how much is sent and how much is taken.
  */
 import type { CallEvent, EventBase } from './event-base.ts'
 

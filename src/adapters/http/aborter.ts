@@ -1,6 +1,6 @@
 /**
  * Calls one attempt off. Its signal is made when somebody asks for it: for a client that needs none it
- * would be the dearest part of a call.
+ * would be the most expensive part of a call.
  */
 export class Aborter {
   #over: { readonly reason: unknown } | undefined

@@ -66,7 +66,7 @@ export class Calendar {
     return { value, made, refreshFrom, freshUntil, staleUntil, took }
   }
 
-  /** XFetch: the dearer the load, the earlier; and rarely much earlier (Vattani et al., VLDB 2015). */
+  /** XFetch: the longer the load, the earlier; and rarely much earlier (Vattani et al., VLDB 2015). */
   #headStart(took: number): number {
     if (this.#earlyRefresh === 0) return 0
     return -took * this.#earlyRefresh * Math.log(1 - this.#random())

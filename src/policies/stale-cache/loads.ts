@@ -22,7 +22,7 @@ export interface Asked {
   readonly mayLeave: boolean
 }
 
-/** What is told, besides who tells it and when. */
+/** An event without the name of its policy and its time, which are added when it is emitted. */
 export type Telling<E> = E extends unknown ? Omit<E, 'policy' | 'at'> : never
 
 /** A call that fills the cache. */
