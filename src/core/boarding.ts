@@ -38,7 +38,7 @@ export abstract class Boarding extends Flow {
     if (report !== undefined) this.detour(flight).report = report
     const inherited = inheritedDeadline(this.clock)
     if (options === undefined) return this.#limit(flight, inherited)
-    const { signal, deadline, priority, args } = readCallOptions(this.name, options)
+    const { signal, deadline, priority, args } = readCallOptions(this.name, options, this.clock)
     const outer = options instanceof Attempt ? options : parent
     if (outer !== undefined) this.detour(flight).parent = outer
     if (args !== undefined) flight.attempt = new Attempt(flight, flight.attempt.operation, args, 1)

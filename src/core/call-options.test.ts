@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { readCallOptions } from './call-options.ts'
+import { systemClock } from './clock.ts'
 
-const read = (options: unknown): unknown => readCallOptions('stack', options as never)
+const read = (options: unknown): unknown => readCallOptions('stack', options as never, systemClock)
 
 describe('readCallOptions', () => {
   it('has no limit and nothing else where nothing is said', () => {
@@ -20,7 +21,8 @@ describe('readCallOptions', () => {
     const { signal } = new AbortController()
     const args = ['id']
 
-    const found = readCallOptions('stack', { signal, deadline: -5, priority: 3, args })
+    const given = { signal, deadline: -5, priority: 3, args }
+    const found = readCallOptions('stack', given, systemClock)
 
     expect(found).toEqual({ signal, deadline: -5, priority: 3, args })
     expect(found.signal).toBe(signal)
@@ -37,7 +39,25 @@ describe('readCallOptions', () => {
     expect(read({ signal: foreign })).toMatchObject({ signal: foreign })
   })
 
+  it('refuses a date as its deadline, which would limit nothing, and no other moment', () => {
+    const date = Date.now() + 500
+
+    expect(() => read({ deadline: date })).toThrow(TypeError)
+    expect(() => read({ deadline: date })).toThrow(`"stack": deadline must be in ms of the clock`)
+    for (const deadline of [performance.now() + 500, 0, 1e12, Number.MAX_SAFE_INTEGER]) {
+      expect(read({ deadline })).toMatchObject({ deadline })
+    }
+  })
+
+  it('takes a date where the clock is one', () => {
+    const clock = { ...systemClock, now: () => Date.now() }
+    const deadline = Date.now() + 500
+
+    expect(readCallOptions('stack', { deadline }, clock)).toMatchObject({ deadline })
+  })
+
   it.each([
+    [AbortSignal.abort(), 'options must be { signal }, no bare signal, but was an object'],
     [null, 'options must be an object, but was null'],
     [5, 'options must be an object, but was 5'],
     [{ signal: null }, 'signal must be an AbortSignal, but was null'],

@@ -46,6 +46,14 @@ describe('a call through an Engine', () => {
     expect(await rejection(engine.execute(hangs, { signal: AbortSignal.abort('no') }))).toBe('no')
   })
 
+  it('names a promise in place of a function', async () => {
+    const error = await rejection(engineOf().execute(Promise.resolve() as never))
+
+    expect((error as Error).message).toBe(
+      '"stack": execute needs a function, but was given a promise',
+    )
+  })
+
   it.each([undefined, null, 'text', {}])(
     'is refused when there is no function but %o',
     async (it_) => {

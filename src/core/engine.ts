@@ -15,8 +15,8 @@ import { ambient } from './ambient.ts'
 import { begin, hang } from './begin.ts'
 import { Boarding } from './boarding.ts'
 import { Attempt, type Flight, NO_ARGS, NOTHING, type Report, UNMADE } from './flight.ts'
-
 import { ASKS, eras, type Gate, WATCHED } from './gate.ts'
+import { show } from './options.ts'
 import { relayed, succeeded, unsuccessful } from './outcome.ts'
 import type { ExecuteOptions, Operation } from './policy.ts'
 import type { Admission, Step } from './step.ts'
@@ -296,5 +296,5 @@ export class Engine extends Boarding {
 function ignore(): void {}
 
 function notAFunction(name: string, found: unknown): TypeError {
-  return new TypeError(`"${name}": execute needs a function, but was given ${typeof found}`)
+  return new TypeError(`"${name}": execute needs a function, but was given ${show(found)}`)
 }

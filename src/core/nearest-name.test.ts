@@ -37,6 +37,10 @@ describe('nearestName', () => {
     ['volumeThreshold', breaker, 'minimumCalls'],
     ['threshold', ['failureRate'], 'failureRate'],
     ['capacity', ['maxConcurrent', 'maxQueue'], 'maxConcurrent'],
+    ['max', ['minSize', 'maxSize'], 'maxSize'],
+    ['acquireTimeoutMillis', ['acquireTimeout'], 'acquireTimeout'],
+    ['ttl', ['staleFor', 'freshFor'], 'freshFor'],
+    ['retries', ['retry', 'timeout'], 'retry'],
   ])('knows that %s is what another library calls it', (wrong, known, right) => {
     expect(nearestName(wrong, known)).toBe(right)
   })

@@ -22,7 +22,7 @@ export function nearestName(name: string, known: readonly string[]): string | un
   return nearest
 }
 
-/** What peers (cockatiel, opossum, p-retry, resilience4j, tenacity, pybreaker ...) call our options. */
+/** What peers (cockatiel, opossum, p-retry, resilience4j, tenacity, generic-pool, tarn ...) call our options. */
 const aliases: ReadonlyMap<string, readonly string[]> = new Map([
   ['attempts', ['maxRetries']],
   ['backofffactor', ['factor']],
@@ -38,13 +38,15 @@ const aliases: ReadonlyMap<string, readonly string[]> = new Map([
   ['halfopenafter', ['resetTimeout']],
   ['halfopenmaxcalls', ['halfOpenCalls']],
   ['initialdelay', ['baseDelay']],
-  ['limit', ['maxConcurrent']],
+  ['limit', ['maxConcurrent', 'concurrency', 'maxSize']],
+  ['max', ['maxSize', 'limit']],
   ['maxattempts', ['maxRetries']],
   ['maxbackoff', ['maxDelay']],
   ['maxduration', ['maxElapsed']],
   ['maxqueued', ['maxQueue']],
   ['maxretrytime', ['maxElapsed']],
   ['maxtimeout', ['maxDelay']],
+  ['min', ['minSize']],
   ['mincalls', ['minimumCalls']],
   ['minimumthroughput', ['minimumCalls']],
   ['mintimeout', ['baseDelay']],
@@ -55,17 +57,18 @@ const aliases: ReadonlyMap<string, readonly string[]> = new Map([
   ['queuelimit', ['maxQueue']],
   ['recoverytimeout', ['resetTimeout']],
   ['resetafter', ['resetTimeout']],
-  ['retries', ['maxRetries']],
+  ['retries', ['maxRetries', 'retry']],
   ['retryif', ['shouldRetry']],
   ['threshold', ['failureThreshold', 'failureRate']],
   ['timeout', ['duration', 'resetTimeout', 'maxElapsed']],
+  ['ttl', ['freshFor', 'staleFor']],
   ['volumethreshold', ['minimumCalls']],
   ['waitdurationinopenstate', ['resetTimeout']],
 ])
 
-/** Case, underscores and hyphens are the commonest differences and say nothing. */
+/** Case, underscores, hyphens and a unit are the commonest differences and say nothing. */
 function simplified(name: string): string {
-  return name.toLowerCase().replaceAll(/[-_]/g, '')
+  return name.toLowerCase().replaceAll(/[-_]|millis$/g, '')
 }
 
 /** Edits from one word to the other; `limit` when they are that many or more. */

@@ -109,6 +109,7 @@ describe('readOptions', () => {
     ['a function', () => {}, 'a function'],
     ['a string', 'fast', '"fast"'],
     ['a number', 5, '5'],
+    ['a promise', Promise.resolve({}), 'a promise'],
   ])('refuses %s instead of an object', (_, options, shown) => {
     const read = () => readOptions('policy', options as unknown as Sample, sample)
 

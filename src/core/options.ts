@@ -229,18 +229,20 @@ export function show(value: unknown): string {
 
 function plainObject(where: string, options: unknown): object {
   if (options === undefined) return {}
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw new TypeError(`${where}: options must be a plain object, but were ${show(options)}`)
-  }
-  const prototype: unknown = Object.getPrototypeOf(options)
+  if (isPlainObject(options)) return options
+  const found = show(options)
+  const advice =
+    ' with a prototype, and inherited options are not honoured (copy them: { ...options })'
+  throw new TypeError(
+    `${where}: options must be a plain object, but were ${found}${found === 'an object' ? advice : ''}`,
+  )
+}
+
+function isPlainObject(value: unknown): value is object {
+  if (typeof value !== 'object' || value === null) return false
+  const prototype: unknown = Object.getPrototypeOf(value)
   // The second comparison is for plain objects of another realm, such as a vm context or a frame.
-  if (prototype !== null && Object.getPrototypeOf(prototype) !== null) {
-    throw new TypeError(
-      `${where}: options must be a plain object, but were an object with a prototype, ` +
-        'and inherited options are not honoured (copy them: { ...options })',
-    )
-  }
-  return options
+  return prototype === null || Object.getPrototypeOf(prototype) === null
 }
 
 function unknownOption(where: string, name: string, known: readonly string[]): TypeError {

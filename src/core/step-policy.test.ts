@@ -174,7 +174,7 @@ describe('executeDetailed', () => {
 
   it('refuses what is no function', async () => {
     await expect(new Plain().executeDetailed('text' as never)).rejects.toThrow(
-      '"plain": execute needs a function, but was given string',
+      '"plain": execute needs a function, but was given "text"',
     )
   })
 })

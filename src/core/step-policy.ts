@@ -150,7 +150,7 @@ export function wrapWith<This, Args extends readonly unknown[], T, Alt>(
   fn: (this: This, ...args: Args) => T | PromiseLike<T>,
 ): (this: This, ...args: Args) => Promise<T | Alt> {
   if (typeof fn !== 'function') {
-    throw new TypeError(`"${engine.name}": wrap needs a function, but was given ${typeof fn}`)
+    throw new TypeError(`"${engine.name}": wrap needs a function, but was given ${check.show(fn)}`)
   }
   const wrapped = function (this: This, ...args: Args): Promise<T | Alt> {
     return engine.execute(() => fn.apply(this, args as never), undefined, args) as Promise<T | Alt>

@@ -491,6 +491,19 @@ describe('the options of a pipeline', () => {
     expect(() => pipeline('')).toThrow(RangeError)
   })
 
+  it('are told that the name comes first', () => {
+    expect(() => pipeline(bulkhead({ maxConcurrent: 1 }) as never)).toThrow(
+      new TypeError("pipeline: its name comes first: pipeline('name', ...policies)"),
+    )
+  })
+
+  it.each([
+    [[bulkhead({ maxConcurrent: 1 })], 'was an array (spread it: ...policies)'],
+    [bulkhead, 'was a function (call it: it makes a policy)'],
+  ])('say what to do with %o in place of a policy', (policy, advice) => {
+    expect(() => pipeline('stack', policy as never)).toThrow(advice)
+  })
+
   it.each([undefined, null, {}, 'retry', () => undefined])('refuse %o as a policy', (policy) => {
     expect(() => pipeline('stack', bulkhead({ maxConcurrent: 1 }), policy as never)).toThrow(
       'pipeline "stack": policy 2 must have an execute method, but was',

@@ -73,12 +73,15 @@ export function pipeline<const P extends readonly PolicyLike<unknown>[]>(
   nameOrOptions: string | PipelineOptions,
   ...policies: P
 ): Pipeline<AlternativeOf<P[number]>> {
+  if (isPolicy(nameOrOptions)) {
+    throw new TypeError("pipeline: its name comes first: pipeline('name', ...policies)")
+  }
   const given = typeof nameOrOptions === 'string' ? { name: nameOrOptions } : nameOrOptions
   const options = readOptions('pipeline', given, checks)
   policies.forEach((policy, index) => {
     if (isPolicy(policy)) return
     throw new TypeError(
-      `pipeline "${options.name}": policy ${index + 1} must have an execute method, but was ${show(policy)}`,
+      `pipeline "${options.name}": policy ${index + 1} must have an execute method, but was ${show(policy)}${adviceFor(policy)}`,
     )
   })
   return new PipelinePolicy<AlternativeOf<P[number]>>(options, policies)
@@ -94,6 +97,11 @@ const checks = {
 
 function isPolicy(value: unknown): value is PolicyLike<unknown> {
   return typeof (value as { execute?: unknown } | null | undefined)?.execute === 'function'
+}
+
+function adviceFor(found: unknown): string {
+  if (Array.isArray(found)) return ' (spread it: ...policies)'
+  return typeof found === 'function' ? ' (call it: it makes a policy)' : ''
 }
 
 export class PipelinePolicy<Alt> extends StepPolicy<Alt> implements Pipeline<Alt> {

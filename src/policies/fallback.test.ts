@@ -411,6 +411,19 @@ describe('withFallback', () => {
     expect(await rejection(guarded())).toMatchObject({ policy: 'withFallback' })
   })
 
+  it.each([
+    [[], 'but was an array (it is empty)'],
+    [
+      ['guess'],
+      'step 1 must be a function or { name, run, when } (wrap a value: () => value), but was "guess"',
+    ],
+    [[() => 1, Promise.resolve(2)], 'step 2 must be a function'],
+    [[[() => 1]], 'but was an array; give the steps one by one: fallback(a, b)'],
+  ])('names the step that is none: %o', (steps, message) => {
+    expect(() => fallback(...(steps as never[]))).toThrow(TypeError)
+    expect(() => fallback(...(steps as never[]))).toThrow(message)
+  })
+
   it('refuses what is no function', () => {
     expect(() => withFallback('primary' as never)).toThrow('withFallback: primary must be')
     expect(() => withFallback(() => 1, 'alternate' as never)).toThrow(

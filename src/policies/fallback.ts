@@ -4,7 +4,7 @@
  */
 import { FallbackExhaustedError } from '../core/errors.ts'
 import { quiet } from '../core/events.ts'
-import { checkOption, fn, optional, readOptions, string } from '../core/options.ts'
+import { checkOption, fn, optional, readOptions, show, string } from '../core/options.ts'
 import { judge, type Outcome } from '../core/outcome.ts'
 import type { Context, Description, Policy, Stats } from '../core/policy.ts'
 import { stackless } from '../core/stackless.ts'
@@ -147,21 +147,28 @@ const checks = {
   ...commonChecks,
   steps: {
     expected: 'a list of at least one function or { name, run, when } (wrap a value: () => value)',
-    fault: (value: unknown) =>
-      Array.isArray(value) && value.length > 0 && value.every(isStep)
-        ? undefined
-        : ('type' as const),
+    fault: (value: unknown) => {
+      if (!Array.isArray(value) || value.length === 0) return 'type' as const
+      value.forEach(checkStep)
+      return undefined
+    },
+    hint: (value: unknown) => (Array.isArray(value) ? 'it is empty' : undefined),
   },
   handles: optional(fn),
 }
 
 const stepChecks = { name: optional(string), run: fn, when: optional(fn) }
 
-function isStep(step: unknown): boolean {
-  if (typeof step === 'function') return true
-  if (typeof step !== 'object' || step === null) return false
-  readOptions('fallback step', step as FallbackStep<unknown>, stepChecks)
-  return true
+function checkStep(step: unknown, index: number): void {
+  if (typeof step === 'function') return
+  const what = show(step)
+  if (what === 'an object') {
+    readOptions('fallback step', step as FallbackStep<unknown>, stepChecks)
+    return
+  }
+  const wanted = 'a function or { name, run, when } (wrap a value: () => value)'
+  const advice = Array.isArray(step) ? '; give the steps one by one: fallback(a, b)' : ''
+  throw new TypeError(`fallback: step ${index + 1} must be ${wanted}, but was ${what}${advice}`)
 }
 
 interface NamedStep<T> {

@@ -183,4 +183,8 @@ describe('a timeout', () => {
     expect(() => timeout(limit as number)).toThrow(kind)
     expect(() => timeout(limit as number)).toThrow('timeout')
   })
+
+  it('says of text what a limit must be', () => {
+    expect(() => timeout('2000' as never)).toThrow('duration must be a number of milliseconds')
+  })
 })

@@ -50,7 +50,7 @@ export interface Timeout extends Policy {
  * ```
  */
 export function timeout(limit: number | TimeoutOptions): Timeout {
-  if (typeof limit === 'number') {
+  if (typeof limit !== 'object' && limit !== undefined) {
     checkOption('timeout', 'duration', limit, checks.duration)
     return new TimeoutPolicy({ duration: limit })
   }

@@ -15,6 +15,7 @@ import {
   duration,
   optional,
   readOptions,
+  show,
   string,
 } from '../../core/options.ts'
 import { resembling } from '../../core/wrapper.ts'
@@ -263,5 +264,5 @@ function wrap<This, Args extends readonly unknown[], T>(
 }
 
 function notAFunction(given: unknown): TypeError {
-  return new TypeError(`limiter: needs a function to call, but was given ${typeof given}`)
+  return new TypeError(`limiter: needs a function to call, but was given ${show(given)}`)
 }

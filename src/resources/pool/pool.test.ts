@@ -45,6 +45,12 @@ describe('createPool', () => {
     expect(() => createPool({ create: () => 1, ...wrong } as never)).toThrow(message)
   })
 
+  it('refuses a second object, as generic-pool takes it: its limits would be lost', () => {
+    const takesTwo = createPool as (factory: object, limits: object) => unknown
+
+    expect(() => takesTwo({ create: () => 1 }, { max: 2 })).toThrow('createPool: takes one object')
+  })
+
   it('makes nothing before somebody asks', async () => {
     const { pool, clock } = things({ minSize: 3 })
 

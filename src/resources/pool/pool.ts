@@ -9,6 +9,7 @@ import { hang, isPlain } from '../../core/begin.ts'
 import { deferred } from '../../core/deferred.ts'
 import type { HoldfastEvent, Listener } from '../../core/events.ts'
 import { capture, rejectNew, resolveNew } from '../../core/handles.ts'
+import { show } from '../../core/options.ts'
 import { Cancelling } from './cancelling.ts'
 import { close, drain } from './closing.ts'
 import type { AcquireOptions, CloseReport, Lease, Pool, PoolStats } from './contract.ts'
@@ -50,7 +51,12 @@ import { warmUp } from './warming.ts'
  * await pool.close() // => { forced: 0, errors: [] }
  * ```
  */
-export function createPool<R>(options: PoolOptions<R>): Pool<R> {
+export function createPool<R>(options: PoolOptions<R>): Pool<R>
+export function createPool<R>(options: PoolOptions<R>, ...more: unknown[]): Pool<R> {
+  // generic-pool has a function of this name that takes two: its limits would be lost in silence.
+  if (more.length > 0) {
+    throw new TypeError('createPool: takes one object: createPool({ create, destroy, maxSize, … })')
+  }
   return new ResourcePool(new Supply(settle(options)))
 }
 
@@ -173,7 +179,7 @@ class ResourcePool<R> implements Pool<R> {
     options: AcquireOptions | undefined,
   ): Promise<T> {
     if (typeof fn !== 'function') {
-      const fault = `pool "${this.name}": use needs a function, but was given ${typeof fn}`
+      const fault = `pool "${this.name}": use needs a function, but was given ${show(fn)}`
       return Promise.reject(new TypeError(fault))
     }
     if (options !== undefined || this.#supply.phase !== 'open') return this.#useWith(fn, options)
