@@ -27,7 +27,9 @@ export class Pulse {
 
   /** The time at which this turn of the loop began to be interesting. */
   now(): number {
-    return this.#fresh ? this.#now : this.#read()
+    // Read from one place: a number that comes from either of two is boxed for each call.
+    if (!this.#fresh) this.#read()
+    return this.#now
   }
 
   /** Tells `listener` when the present turn is over. Call `now()` first. */
@@ -35,7 +37,7 @@ export class Pulse {
     this.#listeners.push(listener)
   }
 
-  #read(): number {
+  #read(): void {
     this.#now = this.clock.now()
     this.exact = this.clock.defer === undefined
     this.turn++
@@ -43,7 +45,6 @@ export class Pulse {
       this.#fresh = true
       this.clock.defer?.(this.#end)
     }
-    return this.#now
   }
 
   readonly #end = (): void => {

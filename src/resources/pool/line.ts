@@ -2,48 +2,70 @@
  * Those who wait for a resource: first come, first served, each for as long as it may, each able to
  * leave at any moment. Whoever has left is never handed anything.
  *
- * The line is a linked list of the waiters themselves, so that waiting allocates nothing else. Who is
- * served is decided first, and told when all is decided: a waiter may begin its work at once.
+ * The line is a linked list of the waiters themselves, so that waiting allocates next to nothing. Who is
+ * served is decided first, and granted when all is decided: a waiter may begin its work at once.
  */
 import { Link, link, unlink } from '../../core/abort.ts'
-import type { Timer } from '../../core/clock.ts'
+import { Alarm } from '../../core/alarm.ts'
 import { capture, rejectNew, resolveNew } from '../../core/handles.ts'
 import type { Pulse } from '../../core/pulse.ts'
 import type { Member } from './member.ts'
+
+/** How long somebody may wait: one for all who came in the same moment. */
+interface Stay {
+  readonly since: number
+  readonly due: number
+}
+
+/** One in line, once. It brings its own links. */
+export interface Waiter<R> {
+  /** Kept by the line; undefined for who is not in it. */
+  stay: Stay | undefined
+  ahead: Waiter<R> | undefined
+  behind: Waiter<R> | undefined
+  caller: Link | undefined
+  /** Where it borrows, when leaks are looked for. */
+  borrower: Error | undefined
+  /** Must not throw. */
+  grant(member: Member<R>): void
+  reject(error: unknown): void
+}
+
+interface Served<R> {
+  readonly waiter: Waiter<R>
+  readonly member: Member<R>
+}
 
 export class Line<R> {
   /** How many wait. */
   size = 0
   #first: Waiter<R> | undefined
   #last: Waiter<R> | undefined
-  #firstServed: Waiter<R> | undefined
-  #lastServed: Waiter<R> | undefined
+  /** Who has left the line with a resource, and is still to be granted it. */
+  readonly #served: Served<R>[] = []
+  #stay: Stay | undefined
   readonly #pulse: Pulse
-  /** What a waiter is told whose time is up. */
+  readonly #alarm: Alarm
+  /** What a waiter is refused with whose time is up. */
   readonly #tooLate: (waited: number) => Error
   /** Somebody left without a resource. */
   readonly #onLeave: () => void
-  #timer: Timer | undefined
-  #due = Number.POSITIVE_INFINITY
 
   constructor(pulse: Pulse, tooLate: (waited: number) => Error, onLeave: () => void) {
     this.#pulse = pulse
     this.#tooLate = tooLate
     this.#onLeave = onLeave
+    this.#alarm = new Alarm(pulse, () => this.#sweep())
   }
 
   /** Stands in line until `due`. `signal` must not be aborted yet. */
-  join(
-    waiter: Waiter<R>,
-    now: number,
-    due: number,
-    signal: AbortSignal | undefined,
-    borrower: Error | undefined,
-  ): void {
-    waiter.since = now
-    waiter.due = due
-    if (borrower !== undefined) waiter.borrower = borrower
-    waiter.inLine = true
+  join(waiter: Waiter<R>, now: number, due: number, signal: AbortSignal | undefined): void {
+    let stay = this.#stay
+    if (stay === undefined || stay.since !== now || stay.due !== due) {
+      stay = { since: now, due }
+      this.#stay = stay
+    }
+    waiter.stay = stay
     const last = this.#last
     this.#last = waiter
     if (last === undefined) this.#first = waiter
@@ -56,34 +78,36 @@ export class Line<R> {
       waiter.caller = new Link((reason) => this.#leave(waiter, () => reason))
       link(signal, waiter.caller)
     }
-    if (due < this.#due) this.#arm(due)
+    if (due < this.#alarm.due) this.#alarm.move(due)
   }
 
-  /** The first in line leaves it, and is told of `member` by the next `tell`. Must not be empty. */
+  /** The first in line leaves it, and is granted `member` by the next `tell`. Must not be empty. */
   serve(member: Member<R>): Waiter<R> {
     const waiter = this.#first as Waiter<R>
     this.#remove(waiter)
-    waiter.member = member
-    if (this.#lastServed === undefined) this.#firstServed = waiter
-    else this.#lastServed.behind = waiter
-    this.#lastServed = waiter
+    this.#served.push({ waiter, member })
     return waiter
   }
 
-  /** Tells those who have been served. Any of them may come back at once, or change everything. */
+  /** As `serve` and `tell`, for a resource that goes from hand to hand. */
+  pass(member: Member<R>): void {
+    const waiter = this.#first as Waiter<R>
+    this.#remove(waiter)
+    if (this.#served.length === 0) waiter.grant(member)
+    else this.#served.push({ waiter, member })
+  }
+
+  /** Grants what has been served. Any of them may come back at once, or change everything. */
   tell(): void {
-    for (let waiter = this.#firstServed; waiter !== undefined; waiter = this.#firstServed) {
-      this.#firstServed = waiter.behind
-      if (waiter.behind === undefined) this.#lastServed = undefined
-      else waiter.behind = undefined
-      waiter.grant(waiter.member as Member<R>)
+    for (let next = this.#served.shift(); next !== undefined; next = this.#served.shift()) {
+      next.waiter.grant(next.member)
     }
   }
 
   /** Sends everybody away; says how many that were. */
   refuseAll(error: unknown): number {
     const { size } = this
-    // As many as there are now: whoever is told may come back at once.
+    // As many as there are now: whoever is refused may come back at once.
     for (let left = size; left > 0; left--) {
       const waiter = this.#first as Waiter<R>
       this.#remove(waiter)
@@ -93,7 +117,6 @@ export class Line<R> {
   }
 
   #leave(waiter: Waiter<R>, error: () => unknown): void {
-    if (!waiter.inLine) return
     this.#remove(waiter)
     waiter.reject(error())
     this.#onLeave()
@@ -107,81 +130,43 @@ export class Line<R> {
     else behind.ahead = ahead
     waiter.ahead = undefined
     waiter.behind = undefined
-    waiter.inLine = false
+    waiter.stay = undefined
     if (caller !== undefined) unlink(caller)
-    if (--this.size === 0) this.#rest()
-  }
-
-  /** The timer goes with the last in line, and keeps the process alive until then. */
-  #rest(): void {
-    this.#timer?.cancel()
-    this.#timer = undefined
-    this.#due = Number.POSITIVE_INFINITY
-  }
-
-  #arm(due: number): void {
-    this.#timer?.cancel()
-    this.#due = due
-    const { clock } = this.#pulse
-    this.#timer = clock.setTimer(this.#ring, Math.max(0, due - clock.now()))
-  }
-
-  // After a blocked loop timers run before the sockets are read: a resource that is already there
-  // gets one turn to arrive.
-  readonly #ring = (): void => {
-    const { defer } = this.#pulse.clock
-    if (defer === undefined) this.#sweep()
-    else defer(this.#sweep)
+    // Who waits keeps the process alive, the last one gone does not.
+    if (--this.size === 0) this.#alarm.move(Number.POSITIVE_INFINITY)
   }
 
   // Who is too late is decided first: whoever listens to a refusal may serve, close or join the line.
-  readonly #sweep = (): void => {
+  #sweep(): void {
     const now = this.#pulse.clock.now()
-    this.#due = Number.POSITIVE_INFINITY
-    const late: Waiter<R>[] = []
-    for (let waiter = this.#first; waiter !== undefined; waiter = waiter.behind) {
-      if (waiter.due <= now) late.push(waiter)
+    const late: [Waiter<R>, Stay][] = []
+    for (const [waiter, stay] of this.#staying()) {
+      if (stay.due <= now) late.push([waiter, stay])
     }
-    for (const waiter of late) {
-      // One that is used again meanwhile has time.
-      if (waiter.due <= now) this.#leave(waiter, () => this.#tooLate(now - waiter.since))
+    for (const [waiter, stay] of late) {
+      const left = waiter.stay === undefined
+      if (!left) this.#leave(waiter, () => this.#tooLate(now - stay.since))
     }
     let next = Number.POSITIVE_INFINITY
-    for (let waiter = this.#first; waiter !== undefined; waiter = waiter.behind) {
-      next = Math.min(next, waiter.due)
-    }
-    if (next < this.#due) this.#arm(next)
+    for (const [, { due }] of this.#staying()) next = Math.min(next, due)
+    if (next < this.#alarm.due) this.#alarm.move(next)
   }
-}
 
-/** One in line. It may come back, when what it was granted or refused is over. */
-export abstract class Waiter<R> {
-  since = 0
-  due = 0
-  borrower: Error | undefined = undefined
-  ahead: Waiter<R> | undefined = undefined
-  behind: Waiter<R> | undefined = undefined
-  caller: Link | undefined = undefined
-  inLine = false
-  /** What it has been served with. */
-  member: Member<R> | undefined = undefined
-
-  /** Must not throw. */
-  abstract grant(member: Member<R>): void
-  abstract reject(error: unknown): void
+  *#staying(): Iterable<[Waiter<R>, Stay]> {
+    for (let waiter = this.#first; waiter !== undefined; waiter = waiter.behind) {
+      yield [waiter, waiter.stay as Stay]
+    }
+  }
 }
 
 /** One who takes the resource away. */
-export class Acquiring<R> extends Waiter<R> {
+export class Acquiring<R> implements Waiter<R> {
+  stay: Stay | undefined = undefined
+  ahead: Waiter<R> | undefined = undefined
+  behind: Waiter<R> | undefined = undefined
+  caller: Link | undefined = undefined
+  borrower: Error | undefined = undefined
   readonly granted: Promise<Member<R>> = new Promise(capture) as Promise<Member<R>>
-  readonly #grant: (member: Member<R>) => void = resolveNew as (member: unknown) => void
-  readonly #reject: (error: unknown) => void = rejectNew
-
-  override grant(member: Member<R>): void {
-    this.#grant(member)
-  }
-
-  override reject(error: unknown): void {
-    this.#reject(error)
-  }
+  readonly grant: (member: Member<R>) => void = resolveNew as (member: unknown) => void
+  readonly reject: (error: unknown) => void = rejectNew
 }

@@ -23,6 +23,12 @@ export interface Bounds {
 /** By how much less a resource may wait to be kept alive. */
 export const KEEPALIVE_SPREAD = 0.1
 
+/** Who is answered when the work on a resource ends. */
+export interface Use {
+  resolve(value: unknown): void
+  reject(error: unknown): void
+}
+
 export class Member<R> {
   /** Changed by the inventory alone. */
   place: Place
@@ -48,9 +54,13 @@ export class Member<R> {
   /** Made where it was borrowed, when leaks are looked for. */
   borrower: Error | undefined = undefined
   leaked = false
-  /** What follows the work of a `use`, made once for all of them. */
-  succeed: ((value: unknown) => unknown) | undefined = undefined
-  fail: ((error: unknown) => never) | undefined = undefined
+  /** The use that has waited for it, while it lasts. */
+  use: Use | undefined = undefined
+  /** What follows the work of a `use` that found it idle, and of one that has waited. */
+  succeed: (value: unknown) => unknown = unmade
+  fail: (error: unknown) => never = unmade
+  answer: (value: unknown) => void = unmade
+  refuse: (error: unknown) => void = unmade
 
   constructor(place: Place, round: number) {
     this.place = place
@@ -69,6 +79,11 @@ export class Member<R> {
     if (this.verdict === undefined) this.expiresAt = now + maxLifetime * (1 - 0.025 * random())
   }
 
+  /** After its last one it is not lent again. */
+  countUse(maxUses: number): void {
+    if (++this.uses === maxUses) this.condemn('lent maxUses times')
+  }
+
   /** Says that it must not be lent again. The first reason stays. */
   condemn(verdict: string, fault?: unknown): void {
     if (this.verdict !== undefined) return
@@ -77,4 +92,9 @@ export class Member<R> {
     this.expiresAt = Number.NEGATIVE_INFINITY
     this.freshUntil = Number.NEGATIVE_INFINITY
   }
+}
+
+/** Until there is a resource. */
+function unmade(): never {
+  throw new Error('pool: nothing can be done with a resource before it is made')
 }

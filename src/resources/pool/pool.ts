@@ -19,7 +19,7 @@ import { Loan } from './loan.ts'
 import type { Member } from './member.ts'
 import { faultOf, type PoolOptions, readTimeout, settle } from './options.ts'
 import { Supply } from './supply.ts'
-import { WaitingUses } from './waiting-use.ts'
+import { WaitingUse } from './waiting-use.ts'
 import { warmUp } from './warming.ts'
 
 /**
@@ -63,13 +63,11 @@ export function createPool<R>(options: PoolOptions<R>, ...more: unknown[]): Pool
 class ResourcePool<R> implements Pool<R> {
   readonly name: string
   readonly #supply: Supply<R>
-  readonly #waiting: WaitingUses<R>
   #closing: Promise<CloseReport> | undefined
 
   constructor(supply: Supply<R>) {
     this.name = supply.settings.name
     this.#supply = supply
-    this.#waiting = new WaitingUses(supply)
   }
 
   use<T>(fn: (resource: R) => T | PromiseLike<T>, options?: AcquireOptions): Promise<T> {
@@ -87,7 +85,7 @@ class ResourcePool<R> implements Pool<R> {
       return Promise.reject(error)
     }
     const promise = isPlain(work) ? work : follow(work)
-    return hang(promise, member.succeed as Settle, member.fail as Settle) as Promise<T>
+    return hang(promise, member.succeed, member.fail) as Promise<T>
   }
 
   acquire(options?: AcquireOptions): Promise<Lease<R>> {
@@ -183,8 +181,8 @@ class ResourcePool<R> implements Pool<R> {
       return Promise.reject(new TypeError(fault))
     }
     if (options !== undefined || this.#supply.phase !== 'open') return this.#useWith(fn, options)
-    const use = this.#waiting.take(fn)
-    const answer = new Promise(use.handles)
+    const answer = new Promise(capture)
+    const use = new WaitingUse(this.#supply, fn, resolveNew, rejectNew)
     this.#wait(use, undefined, Number.POSITIVE_INFINITY)
     return answer as Promise<T>
   }
@@ -281,15 +279,13 @@ class ResourcePool<R> implements Pool<R> {
     const now = supply.pulse.now()
     const inherited = inheritedDeadline(settings.clock)
     const due = Math.min(now + settings.acquireTimeout, deadline, inherited)
-    const borrower = supply.watchesLoans ? new Error('borrowed here') : undefined
-    line.join(waiter, now, due, signal, borrower)
+    if (supply.watchesLoans) waiter.borrower = new Error('borrowed here')
+    line.join(waiter, now, due, signal)
     // All are lent: nothing can be done but wait.
     if (allLent) return
     supply.maker.knock()
     supply.balance()
   }
 }
-
-type Settle = (result: unknown) => unknown
 
 const NONE: AcquireOptions = {}

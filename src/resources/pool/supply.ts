@@ -4,6 +4,7 @@
  * together: nobody waits beside an idle resource, and whoever waits has something on its way.
  */
 import { type Pulse, pulseOf } from '../../core/pulse.ts'
+import { followUses, type Lender } from './handlers.ts'
 import { bounded, type Ended, type HookContext } from './hook.ts'
 import { Keeper, type Ward } from './keeper.ts'
 import { Line } from './line.ts'
@@ -14,7 +15,7 @@ import { Voice } from './voice.ts'
 
 type Look = 'validate' | 'keepalive' | 'reset'
 
-export class Supply<R> extends Voice<R> implements Orderer<R>, Ward<R> {
+export class Supply<R> extends Voice<R> implements Orderer<R>, Ward<R>, Lender<R> {
   readonly pulse: Pulse
   readonly line: Line<R>
   readonly maker: Maker<R>
@@ -102,10 +103,19 @@ export class Supply<R> extends Voice<R> implements Orderer<R>, Ward<R> {
         member.usedAt = now
         this.#seen(member, now)
       }
+      if (this.#passesOn) {
+        member.countUse(this.settings.maxUses)
+        return this.line.pass(member)
+      }
       this.#offer(member, false)
     }
     if (this.phase === 'open') this.line.tell()
     else this.balance()
+  }
+
+  /** What comes back stays lent: somebody waits, and nobody watches. */
+  get #passesOn(): boolean {
+    return this.line.size > 0 && this.phase === 'open' && !this.suspended && !this.watchesLoans
   }
 
   /** The work on a lent resource has failed. */
@@ -174,7 +184,7 @@ export class Supply<R> extends Voice<R> implements Orderer<R>, Ward<R> {
     this.counts.created++
     member.resource = resource
     member.begin(now, settings)
-    this.#followUse(member)
+    followUses(this, member)
     this.tell({ change: 'created' })
     // As if it came back from a first loan: whether it may stay is decided in one place.
     inventory.check(member)
@@ -235,7 +245,7 @@ export class Supply<R> extends Voice<R> implements Orderer<R>, Ward<R> {
 
   #lend(member: Member<R>): void {
     this.inventory.lend(member)
-    if (++member.uses === this.settings.maxUses) member.condemn('lent maxUses times')
+    member.countUse(this.settings.maxUses)
   }
 
   #retire(member: Member<R>): void {
@@ -281,17 +291,6 @@ export class Supply<R> extends Voice<R> implements Orderer<R>, Ward<R> {
     if (look === 'reset') member.usedAt = now
     this.#seen(member, now)
     this.#offer(member, look === 'keepalive')
-  }
-
-  #followUse(member: Member<R>): void {
-    member.succeed = (value) => {
-      this.giveBack(member)
-      return value
-    }
-    member.fail = (error) => {
-      this.giveBackFailed(member, error)
-      throw error
-    }
   }
 }
 
