@@ -1,8 +1,8 @@
 /**
  * One batch from its first key to its last answer: who waits for which position, and who is told what.
  *
- * A single load has a promise of its own; a `loadMany` has one for all its keys and only remembers where
- * they went, in runs, so that a thousand keys cost little more than the batch itself.
+ * A single load has a promise of its own, handed out with the others; a `loadMany` has one for all its keys
+ * and only remembers where they went, in runs, so that a thousand keys cost little more than the batch itself.
  */
 import type { Timer } from '../../core/clock.ts'
 import { type Deferred, deferred } from '../../core/deferred.ts'
@@ -10,6 +10,7 @@ import { describeError } from '../../core/errors.ts'
 import type { Place } from '../concurrency/slots.ts'
 import type { Entry } from './cache.ts'
 import type { BatchContext } from './contract.ts'
+import { Handout } from './handout.ts'
 
 /** What a batch tells its owner. */
 export interface Owner {
@@ -48,7 +49,7 @@ export class Batch {
   /** Where nobody waits any more; and how many wait, where it is more than one. */
   #gone: Set<number> | undefined
   #sharers: Map<number, number> | undefined
-  #singles: Single[] = []
+  #handout: Handout | undefined
   #parts: Part[] = []
   #controller: AbortController | undefined
   #over: Deferred<void> | undefined
@@ -82,11 +83,8 @@ export class Batch {
 
   /** As `add` and `promiseOf`, for a key that is its own id. */
   take(key: unknown): Promise<unknown> {
-    const position = this.keys.push(key) - 1
     this.#live++
-    const single = new Single()
-    this.#singles[position] = single
-    return single.promise
+    return this.promiseOf(this.keys.push(key) - 1)
   }
 
   /** Takes `length` keys in, which are their own ids; the position of the first. */
@@ -152,13 +150,10 @@ export class Batch {
     if (this.#live === 0) this.#owner.deserted(this)
   }
 
-  /** A promise of the value at `position`, the same one for all. */
+  /** A promise of the value at `position`. */
   promiseOf(position: number): Promise<unknown> {
-    const known = this.#singles[position]
-    if (known !== undefined) return known.promise
-    const single = new Single()
-    this.#singles[position] = single
-    return single.promise
+    this.#handout ??= new Handout()
+    return this.#handout.promiseOf(position)
   }
 
   attach(part: Part): void {
@@ -186,12 +181,7 @@ export class Batch {
   /** Hands out the answers, by position. */
   settle(values: readonly unknown[]): void {
     if (this.state === 'over') return
-    const singles = this.#singles
-    for (let position = 0; position < singles.length; position++) {
-      const value = values[position]
-      if (value instanceof Error) singles[position]?.reject(value)
-      else singles[position]?.resolve(value)
-    }
+    this.#handout?.give(values)
     for (const part of this.#parts) part.fill(values)
     this.end()
   }
@@ -199,7 +189,7 @@ export class Batch {
   /** Tells everybody the same. */
   fail(error: unknown): void {
     if (this.state === 'over') return
-    for (const single of this.#singles) single?.reject(error)
+    this.#handout?.fail(error)
     const shown = error instanceof Error ? error : new Error(describeError(error), { cause: error })
     for (const part of this.#parts) part.fillWith(shown)
     this.end()
@@ -212,7 +202,7 @@ export class Batch {
   end(): void {
     this.state = 'over'
     this.timer?.cancel()
-    this.#singles = []
+    this.#handout = undefined
     this.#parts = []
     this.#over?.resolve()
   }
@@ -227,16 +217,6 @@ export class Batch {
 export interface Parcel {
   readonly keys: readonly unknown[]
   readonly index: readonly number[] | undefined
-}
-
-/** A load of its own. */
-class Single {
-  resolve: (value: unknown) => void = nothing
-  reject: (error: unknown) => void = nothing
-  readonly promise: Promise<unknown> = new Promise((resolve, reject) => {
-    this.resolve = resolve
-    this.reject = reject
-  })
 }
 
 class LazyContext implements BatchContext {

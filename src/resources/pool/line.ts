@@ -99,8 +99,10 @@ export class Line<R> {
 
   /** Grants what has been served. Any of them may come back at once, or change everything. */
   tell(): void {
-    for (let next = this.#served.shift(); next !== undefined; next = this.#served.shift()) {
-      next.waiter.grant(next.member)
+    const served = this.#served
+    while (served.length > 0) {
+      const { waiter, member } = served.shift() as Served<R>
+      waiter.grant(member)
     }
   }
 
