@@ -20,7 +20,7 @@ import {
 } from '../../core/options.ts'
 import { resembling } from '../../core/wrapper.ts'
 import { QueuedCall, Runs } from './queued-call.ts'
-import { Place, Slots } from './slots.ts'
+import { CalledPlace, Slots } from './slots.ts'
 import { StallGuard } from './stall.ts'
 
 /** Options of {@link limiter}. */
@@ -163,9 +163,9 @@ class Calls {
       return begin(fn, undefined as never).then(this.#ok, this.#failed)
     }
     if (this.#isFull) return Promise.reject(this.#guard.refusal(0))
-    const answer = new Promise(capture)
-    this.#slots.enqueue(new QueuedCall(this.#runs, fn, resolveNew, rejectNew))
-    return answer
+    const call = new QueuedCall(this.#runs, fn)
+    this.#slots.enqueue(call)
+    return call.answer
   }
 
   get #isFull(): boolean {
@@ -203,12 +203,11 @@ class Calls {
 }
 
 /** A call whose caller may change its mind, in line or while it runs. */
-class AbortableCall extends Place {
+class AbortableCall extends CalledPlace {
   forget: (() => void) | undefined
   readonly #slots: Slots
   readonly #resolve: (value: unknown) => void
   readonly #reject: (error: unknown) => void
-  readonly #granted: () => void
   #runs = false
 
   constructor(
@@ -217,18 +216,13 @@ class AbortableCall extends Place {
     resolve: (value: unknown) => void,
     reject: (error: unknown) => void,
   ) {
-    super()
-    this.#granted = granted
+    super(granted, (error) => this.#refuse(error))
     this.#slots = slots
     this.#resolve = resolve
     this.#reject = reject
   }
 
-  override granted(): void {
-    this.#granted()
-  }
-
-  override refused(error: unknown): void {
+  #refuse(error: unknown): void {
     this.forget?.()
     this.#slots.release()
     this.#reject(error)

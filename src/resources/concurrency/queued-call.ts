@@ -3,31 +3,36 @@
  * in the async context of its own caller.
  */
 import { begin } from '../../core/begin.ts'
-import { type AsyncScope, Scope } from '../../core/scope.ts'
-import { Place, type Slots } from './slots.ts'
+import { Scope } from '../../core/scope.ts'
+import type { Place, Slots } from './slots.ts'
 
 type Settle = (outcome: unknown) => void
 
-export class QueuedCall extends Place {
+export class QueuedCall extends Scope implements Place {
+  state: Place['state'] = 'new'
+  ahead: Place | undefined = undefined
+  behind: Place | undefined = undefined
+  number = 0
   readonly fn: () => unknown
-  readonly resolve: Settle
-  readonly reject: Settle
-  readonly #runs: Runs
-  readonly #scope: AsyncScope = new Scope('holdfast:limiter')
-
-  constructor(runs: Runs, fn: () => unknown, resolve: Settle, reject: Settle) {
-    super()
-    this.#runs = runs
-    this.fn = fn
+  resolve: Settle = nothing
+  reject: Settle = nothing
+  readonly answer: Promise<unknown> = new Promise((resolve, reject) => {
     this.resolve = resolve
     this.reject = reject
+  })
+  readonly #runs: Runs
+
+  constructor(runs: Runs, fn: () => unknown) {
+    super('holdfast:limiter')
+    this.#runs = runs
+    this.fn = fn
   }
 
-  override granted(): void {
-    this.#scope.runInAsyncScope(this.#runs.begin, undefined, this)
+  granted(): void {
+    this.runInAsyncScope(this.#runs.begin, undefined, this)
   }
 
-  override refused(error: unknown): void {
+  refused(error: unknown): void {
     this.reject(error)
     this.#runs.slots.release()
   }
@@ -78,3 +83,5 @@ class Run {
     this.#runs.end(this)
   }
 }
+
+function nothing(): void {}

@@ -6,37 +6,32 @@
 import { type Deferred, deferred } from '../../core/deferred.ts'
 import { UNLIMITED } from '../../core/gate.ts'
 
-/** One place in line. */
-export abstract class Place {
-  state: 'new' | 'waiting' | 'granted' | 'gone' = 'new'
-  ahead: Place | undefined = undefined
-  behind: Place | undefined = undefined
+/** One place in line. It brings its own links. */
+export interface Place {
+  state: 'new' | 'waiting' | 'granted' | 'gone'
+  ahead: Place | undefined
+  behind: Place | undefined
   /** Which place it is, counted from the first that was ever taken. */
-  number = 0
+  number: number
 
   /** Called once, when the slot has passed to whoever waits here. Must not throw. */
-  abstract granted(): void
+  granted(): void
   /** Called instead when it is refused, with a slot that must be given back like any other. Must not throw. */
-  abstract refused(error: unknown): void
+  refused(error: unknown): void
 }
 
 /** A place that calls back. */
-export class CalledPlace extends Place {
-  readonly #granted: () => void
-  readonly #refused: (error: unknown) => void
+export class CalledPlace implements Place {
+  state: Place['state'] = 'new'
+  ahead: Place | undefined = undefined
+  behind: Place | undefined = undefined
+  number = 0
+  readonly granted: () => void
+  readonly refused: (error: unknown) => void
 
   constructor(granted: () => void, refused: (error: unknown) => void = nothing) {
-    super()
-    this.#granted = granted
-    this.#refused = refused
-  }
-
-  override granted(): void {
-    this.#granted()
-  }
-
-  override refused(error: unknown): void {
-    this.#refused(error)
+    this.granted = granted
+    this.refused = refused
   }
 }
 

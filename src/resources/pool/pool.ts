@@ -181,10 +181,9 @@ class ResourcePool<R> implements Pool<R> {
       return Promise.reject(new TypeError(fault))
     }
     if (options !== undefined || this.#supply.phase !== 'open') return this.#useWith(fn, options)
-    const answer = new Promise(capture)
-    const use = new WaitingUse(this.#supply, fn, resolveNew, rejectNew)
+    const use = new WaitingUse(this.#supply, fn)
     this.#wait(use, undefined, Number.POSITIVE_INFINITY)
-    return answer as Promise<T>
+    return use.answer as Promise<T>
   }
 
   async #useWith<T>(
