@@ -1,12 +1,22 @@
 import { EventEmitter } from 'node:events'
 import { describe, expect, it } from 'vitest'
 import { gate, quiet, rejection } from '../../test/support/calls.ts'
-import { isConnectionLost, isTransientPostgresError, postgresPool } from './postgres.ts'
+import {
+  isConnectionLost,
+  isTransientPostgresError,
+  type PostgresClient,
+  postgresPool,
+} from './postgres.ts'
 
 class FakeClient extends EventEmitter {
   static log: string[] = []
   static next = 0
   readonly processID: number = ++FakeClient.next
+  readonly secretKey: number = -this.processID
+  readonly connection: NonNullable<PostgresClient['connection']> = {
+    startup: () => FakeClient.log.push(`${this.processID} hello`),
+    cancel: (...whom) => FakeClient.log.push(`${this.processID} cancel ${whom}`),
+  }
   work: () => Promise<unknown> = async () => ({ rows: [] })
 
   async connect(): Promise<void> {
@@ -74,8 +84,17 @@ describe('postgresPool', () => {
     expect(pool.stats().total).toBe(0)
   })
 
-  it('cancels the statement of a caller that aborts, through another connection', async () => {
-    const pool = database()
+  it('cancels the statement of a caller that aborts, by a request of its own', async () => {
+    class Asked extends FakeClient {
+      override async connect(): Promise<void> {
+        await super.connect()
+        this.connection.startup?.({})
+        if (this.processID > 1) throw new Error('Connection terminated unexpectedly')
+      }
+    }
+    FakeClient.log = []
+    FakeClient.next = 0
+    const pool = postgresPool({ client: () => new Asked() })
     const caller = new AbortController()
     const held = gate()
 
@@ -85,12 +104,7 @@ describe('postgresPool', () => {
     await quiet()
 
     expect(await call).toBe('gone')
-    expect(FakeClient.log).toEqual([
-      '1 connect',
-      '2 connect',
-      '2 select pg_cancel_backend(1)',
-      '2 end',
-    ])
+    expect(FakeClient.log).toEqual(['1 connect', '1 hello', '2 connect', '2 cancel 1,-1', '2 end'])
     held.open()
   })
 
@@ -102,7 +116,7 @@ describe('postgresPool', () => {
       }
     }
     class Plugged extends Deaf {
-      readonly connection = { stream: { destroy: () => cut.push('socket') } }
+      override readonly connection = { stream: { destroy: () => cut.push('socket') } }
     }
     const reach = (client: () => FakeClient): Promise<unknown> =>
       rejection(postgresPool({ client, createTimeout: 10 }).use((one) => one))
@@ -113,6 +127,19 @@ describe('postgresPool', () => {
     expect(await reach(() => new Plugged())).toMatchObject({ code: 'ERR_TIMEOUT' })
 
     expect([FakeClient.log, cut]).toEqual([['1 end'], ['socket']])
+  })
+
+  it('takes what is given as undefined for not given', async () => {
+    FakeClient.log = []
+    FakeClient.next = 0
+    const nothing = { name: undefined, reset: undefined, isBroken: undefined }
+    const pool = postgresPool({ client: () => new FakeClient(), ...nothing })
+
+    await rejection(pool.use(() => failing('23505')))
+    await quiet()
+
+    expect(FakeClient.log).toEqual(['1 connect', '1 rollback'])
+    expect(pool.stats()).toMatchObject({ name: 'postgres', idle: 1 })
   })
 
   it('needs a function that makes clients', () => {

@@ -14,10 +14,17 @@ export interface PostgresClient {
   query(text: string): Promise<unknown>
   end(): Promise<unknown>
   on(event: 'error' | 'end' | 'drain', listener: (error?: Error) => void): unknown
-  /** Its socket, to be cut when the server does not answer a goodbye. */
-  readonly connection?: { readonly stream?: { readonly writable?: boolean; destroy(): unknown } }
+  readonly connection?: {
+    /** Its socket, to be cut when the server does not answer a goodbye. */
+    readonly stream?: { readonly writable?: boolean; destroy(): unknown }
+    /** Sends its first message. */
+    startup?(config: unknown): void
+    cancel?(processID: number, secretKey: number): void
+  }
   /** What the server calls it. */
   readonly processID?: number | null
+  /** What the server asks of those who want to cancel its statement. */
+  readonly secretKey?: number | null
   /** False while a statement runs. */
   readonly readyForQuery?: boolean
   /** `'I'` outside of transactions, as the server said with its last answer. */
@@ -38,16 +45,19 @@ export interface PostgresPoolOptions<C extends PostgresClient>
  * Keeps connections to PostgreSQL, each a client of your own `pg`.
  *
  * A connection that was idle is asked `select 1` before it is lent. A transaction that is left open is
- * rolled back when it comes back; where none is, that costs nothing. A statement that fails leaves it in the pool; an error of the
- * connection or of the server's shutdown does not. When the caller of `use` aborts, its statement is
- * cancelled through a second connection. Every other option is that of `createPool`, and wins.
+ * rolled back when it comes back; where none is, that costs nothing. A statement that fails leaves it in
+ * the pool; an error of the connection or of the server's shutdown does not. When the caller of `use`
+ * aborts, its statement is cancelled as by Ctrl-C in `psql`, which takes none of the server's connections.
+ * Every other option is that of `createPool`, and wins.
  *
  * **Use it** instead of `pg.Pool`, and pass `use(fn, { signal, deadline })` what a pipeline hands you.
  *
  * An idle connection keeps no process alive.
  *
  * **Watch out:** session settings (`set`, `listen`, advisory locks) survive a rollback. A `reset` of
- * your own, such as `discard all`, costs more and forgets them.
+ * your own forgets them, and costs a round trip: `rollback; reset all; unlisten *; select
+ * pg_advisory_unlock_all(); discard temp`. Not `discard all`: `pg` goes on using the named statements that
+ * it drops.
  *
  * @throws TypeError or RangeError at construction, naming option, value and range.
  *
@@ -90,7 +100,8 @@ export function postgresPool<C extends PostgresClient>(options: PostgresPoolOpti
     reset: (client) => (isClean(client) ? undefined : client.query('rollback')),
     cancel: (client, _reason, { signal }) => cancelStatement(client, makeClient(), signal),
     isBroken: isConnectionLost,
-    ...rest,
+    // What is given as undefined is not given.
+    ...Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined)),
   })
 }
 
@@ -153,20 +164,33 @@ function cut(client: PostgresClient): void {
   else stream.destroy()
 }
 
-/** As `psql` does on Ctrl-C, through a connection of its own: the one in question is busy. */
+/**
+ * As `psql` does on Ctrl-C: a socket whose first and only message is a request to cancel. It needs neither
+ * a password nor one of the connections that the server allows. And it names the statement by a secret:
+ * behind a pooler or after a failover, where the same number is somebody else's, it stops nobody.
+ */
 async function cancelStatement<C extends PostgresClient>(
   client: C,
   helper: C,
   signal: AbortSignal,
 ): Promise<void> {
-  const { processID, connection } = client
+  const { processID, secretKey, connection } = client
+  const door = helper.connection
+  if (typeof processID !== 'number' || typeof secretKey !== 'number' || !door?.cancel) return
   // What the server has ended may be somebody else's number by now.
-  if (typeof processID !== 'number' || connection?.stream?.writable === false) return
+  if (connection?.stream?.writable === false) return
+  let asked = false
+  door.startup = () => {
+    asked = true
+    door.cancel?.(processID, secretKey)
+  }
   helper.on('error', nothing)
   signal.addEventListener('abort', () => cut(helper), { once: true })
   try {
     await helper.connect()
-    await helper.query(`select pg_cancel_backend(${processID})`)
+  } catch (error) {
+    // The server has passed it on when it hangs up, without a word.
+    if (!(asked && TERMINATED.test(read(error).message))) throw error
   } finally {
     await helper.end().catch(nothing)
   }

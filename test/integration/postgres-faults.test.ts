@@ -355,6 +355,46 @@ describe('a caller that goes', () => {
     await expect.poll(() => seen(name, "and state = 'active'")).toHaveLength(0)
   })
 
+  it.each([
+    ['in plain', () => ({})],
+    ['with tls', () => ({ ssl: { ca: server.certificate } })],
+  ])('is heard where no further connection is allowed, %s', async (how, more) => {
+    const role = how.replace(' ', '_')
+    await administer(`create role ${role} login password $$kelp$$ connection limit 1`)
+    const connectionString = server.url.replace('postgres:kelp', `${role}:kelp`)
+    const { pool, name } = database({ maxSize: 1 }, { connectionString, ...more() })
+    const caller = new AbortController()
+    const call = rejection(pool.use((client) => client.query('select pg_sleep(30)'), caller))
+    await expect.poll(() => seen(name, "and state = 'active'")).toHaveLength(1)
+
+    caller.abort('gone')
+
+    expect(await call).toBe('gone')
+    expect(await echo(pool, 1)).toBe(1)
+    expect(pool.stats()).toMatchObject({ created: 1, destroyed: 0 })
+  })
+
+  it('stops nobody else who has the same number, as behind a pooler or after a failover', async () => {
+    const { pool } = database({ maxSize: 1, hookTimeout: 200 })
+    const other = database({ maxSize: 1 })
+    const work = other.pool.use((client) => client.query('select pg_sleep(0.8), 7 as n'))
+    await expect.poll(() => seen(other.name, "and state = 'active'")).toHaveLength(1)
+    const [{ pid } = {}] = await seen(other.name)
+    const caller = new AbortController()
+
+    const call = pool.use((client) => {
+      Object.assign(client, { processID: pid })
+      return client.query('select pg_sleep(30)')
+    }, caller)
+    await expect.poll(() => pool.stats().inUse).toBe(1)
+    caller.abort('gone')
+
+    expect(await rejection(call)).toBe('gone')
+    expect((await work).rows[0].n).toBe(7)
+    expect(await echo(pool, 1)).toBe(1)
+    expect(pool.stats()).toMatchObject({ created: 2 })
+  })
+
   it('gets its connection replaced when the network has forgotten it', async () => {
     const { pool, proxy } = await proxied({ maxSize: 1, hookTimeout: 300 })
     const caller = new AbortController()

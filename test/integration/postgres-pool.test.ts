@@ -1,4 +1,5 @@
 /** The pool over a real PostgreSQL: that of `DATABASE_URL`, or one that these tests start. */
+import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { isConnectionLost, type PostgresClient, postgresPool } from 'holdfast/postgres'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
@@ -27,10 +28,10 @@ describe('a pool of PostgreSQL connections', () => {
     for (const close of closing.splice(0)) await close()
   })
 
-  function database(maxSize = 5) {
+  function database(maxSize = 5, reset?: (client: Client) => unknown) {
     const name = `holdfast-${process.pid}-${Math.random()}`
     const client = (): Client => new Client(`${url}?application_name=${name}`)
-    const pool = postgresPool({ client, maxSize, acquireTimeout: 30_000 })
+    const pool = postgresPool({ client, maxSize, acquireTimeout: 30_000, reset })
     closing.push(() => pool.close({ timeout: 2_000 }))
     return { pool, name }
   }
@@ -64,6 +65,28 @@ describe('a pool of PostgreSQL connections', () => {
     const found = await pool.use((client) => client.query("select to_regclass('mine') as found"))
 
     expect(found.rows).toEqual([{ found: null }])
+    expect(pool.stats().created).toBe(1)
+  })
+
+  it('forgets a session by the reset of the docs, and nothing that pg relies on', async () => {
+    const page = await readFile(new URL('../../docs/pool.md', import.meta.url), 'utf8')
+    const forget = /const forget = '(.+)'/.exec(page)?.[1] ?? ''
+    const { pool } = database(1, (client) => client.query(forget))
+    const named = { name: 'one', text: 'select 1 as n' } as never
+    const traces = `select current_setting('statement_timeout') as timeout,
+      (select count(*)::int from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()) as locks,
+      (select count(*)::int from pg_listening_channels()) as channels, to_regclass('mine') as found`
+    const fresh = await pool.use((client) => client.query(traces))
+
+    await pool.use(async (client) => {
+      await client.query(named)
+      await client.query("set statement_timeout = '9s'; listen news; select pg_advisory_lock(7)")
+      await client.query('create temporary table mine (id int)')
+      await client.query('begin')
+    })
+
+    expect((await pool.use((client) => client.query(traces))).rows).toEqual(fresh.rows)
+    expect((await pool.use((client) => client.query(named))).rows).toEqual([{ n: 1 }])
     expect(pool.stats().created).toBe(1)
   })
 
