@@ -61,5 +61,6 @@ export class Alarm implements TurnListener {
     if (this.due > this.#pulse.clock.now()) return this.#adjust()
     this.due = never
     this.#onRing()
+    this.#adjust()
   }
 }

@@ -2,7 +2,7 @@
  * What every policy that hands out slots has in common: a bounded line for whoever finds none free, and
  * slots that follow the work, not the caller's patience. How many slots there are, others decide.
  */
-import { inNextTurn, type Timer } from './clock.ts'
+import { Alarm } from './alarm.ts'
 import { BulkheadFullError } from './errors.ts'
 import type { Outcome } from './outcome.ts'
 import type { Stats } from './policy.ts'
@@ -51,7 +51,8 @@ export abstract class SlotPolicy extends StepPolicy implements TurnListener {
   readonly #abandonAfter: number
   readonly #priority: PriorityOption
   readonly #pulse: Pulse
-  #overdue: Timer | undefined
+  /** One for the whole line: everybody may wait equally long. */
+  readonly #alarm: Alarm
   #abandoned = 0
   #turn = -1
 
@@ -64,6 +65,7 @@ export abstract class SlotPolicy extends StepPolicy implements TurnListener {
     super(kind, options, slots.gate, defaults)
     this.slots = slots
     this.#pulse = pulseOf(this.clock)
+    this.#alarm = new Alarm(this.#pulse, () => this.#refuseOverdue())
     this.#maxQueue = options.maxQueue ?? SLOT_DEFAULTS.maxQueue
     this.#maxWait = options.maxWait ?? SLOT_DEFAULTS.maxWait
     this.#abandonAfter = options.abandonAfter ?? SLOT_DEFAULTS.abandonAfter
@@ -91,7 +93,8 @@ export abstract class SlotPolicy extends StepPolicy implements TurnListener {
       pulse.atTurnEnd(this)
     }
     this.slots.enqueue(place)
-    if (this.#overdue === undefined) this.#watchLine(this.#maxWait)
+    const due = place.since + this.#maxWait
+    if (due < this.#alarm.due) this.#alarm.move(due)
   }
 
   /** Nobody waited during a turn that was busy with something else. */
@@ -109,11 +112,9 @@ export abstract class SlotPolicy extends StepPolicy implements TurnListener {
     this.left()
   }
 
-  /** @internal Used by a place in line: the timer goes with the last of them. */
+  /** @internal Used by a place in line: who waits keeps the process alive, the last one gone does not. */
   left(): void {
-    if (this.slots.queued > 0 || this.#overdue === undefined) return
-    this.#overdue.cancel()
-    this.#overdue = undefined
+    if (this.slots.queued === 0) this.#alarm.move(forEver)
   }
 
   passed(_value: unknown, _since: number): boolean {
@@ -173,18 +174,7 @@ export abstract class SlotPolicy extends StepPolicy implements TurnListener {
     return stackless(() => new BulkheadFullError(this.name, facts))
   }
 
-  /** One timer for the whole line: everybody may wait equally long. */
-  #watchLine(left: number): void {
-    if (left < forEver) this.#overdue = this.clock.setTimer(this.#isOverdue, left)
-  }
-
-  /** After a blocked loop timers run first: a slot that is about to be freed gets one turn to be. */
-  readonly #isOverdue = (): void => {
-    inNextTurn(this.clock, () => this.#refuseOverdue())
-  }
-
   #refuseOverdue(): void {
-    if (this.slots.queued === 0) return
     const now = this.clock.now()
     let oldest = forEver
     for (const waiter of this.slots.line) {
@@ -192,9 +182,7 @@ export abstract class SlotPolicy extends StepPolicy implements TurnListener {
       if (place.since + this.#maxWait <= now) place.refuse(this.#full(now - place.since))
       else oldest = Math.min(oldest, place.since)
     }
-    this.#overdue?.cancel()
-    this.#overdue = undefined
-    this.#watchLine(oldest + this.#maxWait - now)
+    this.#alarm.move(oldest + this.#maxWait)
   }
 }
 

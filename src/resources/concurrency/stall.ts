@@ -2,11 +2,13 @@
  * Ends the wait for ever: when a function waits for the limiter whose slot it holds, no slot ever comes
  * free. Nobody can tell such a call from another, so what counts is that the line does not move.
  *
- * One timer for the whole line, set when somebody joins it and taken away with the last: a call that
+ * One alarm for the whole line, set when somebody joins it and taken away with the last: a call that
  * waits costs no look at the clock. Whoever stood there when it was set, and still does when it rings
  * and nothing has moved, is refused: after one to two times `stallTimeout`.
  */
-import { type Clock, inNextTurn, type Timer } from '../../core/clock.ts'
+import { Alarm } from '../../core/alarm.ts'
+import type { Clock } from '../../core/clock.ts'
+import { type Pulse, pulseOf } from '../../core/pulse.ts'
 import { stackless } from '../../core/stackless.ts'
 import { LimiterFullError } from './errors.ts'
 import type { Slots } from './slots.ts'
@@ -25,29 +27,29 @@ type Line = Pick<Slots, 'running' | 'queued' | 'size'>
 export class StallGuard {
   readonly #slots: Slots
   readonly #settings: StallSettings
-  #timer: Timer | undefined
-  /** Grants, and places taken, when the timer was set. */
+  readonly #pulse: Pulse
+  readonly #alarm: Alarm
+  /** Grants, and places taken, when the alarm was set. */
   #grants = 0
   #places = 0
 
   constructor(slots: Slots, settings: StallSettings) {
     this.#slots = slots
     this.#settings = settings
+    this.#pulse = pulseOf(settings.clock)
+    this.#alarm = new Alarm(this.#pulse, () => this.#look())
   }
 
   /** Somebody stands in line. */
   watch(): void {
-    const { stallTimeout, clock } = this.#settings
-    if (this.#timer !== undefined || stallTimeout === Number.POSITIVE_INFINITY) return
     this.#grants = this.#slots.grants
     this.#places = this.#slots.places
-    this.#timer = clock.setTimer(this.#ring, stallTimeout)
+    this.#alarm.move(this.#pulse.now() + this.#settings.stallTimeout)
   }
 
   /** Nobody does. */
   rest(): void {
-    this.#timer?.cancel()
-    this.#timer = undefined
+    this.#alarm.move(Number.POSITIVE_INFINITY)
   }
 
   /** Why somebody is refused. */
@@ -58,18 +60,13 @@ export class StallGuard {
     return stackless(() => new LimiterFullError(name, facts))
   }
 
-  // After a blocked loop timers run first: a slot that is about to come free gets one turn to do so.
-  readonly #ring = (): void => inNextTurn(this.#settings.clock, this.#look)
-
-  readonly #look = (): void => {
-    if (this.#timer === undefined) return
+  #look(): void {
     const slots = this.#slots
     const { stallTimeout } = this.#settings
     if (slots.grants === this.#grants) {
       const { running, queued, size } = slots
       slots.refuse(this.#places, () => this.refusal(stallTimeout, { running, queued, size }))
     }
-    this.rest()
     if (slots.queued > 0) this.watch()
   }
 }
