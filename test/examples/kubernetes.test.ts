@@ -140,7 +140,7 @@ describe('what is shared suffices for all', () => {
       return mostPods(each) * connections
     })
 
-    // Three are reserved for the administrator, and ten are left for cancelling, and for people.
+    // Three are reserved for the administrator, and ten are left for people.
     expect(needed.reduce((sum, each) => sum + each, 0)).toBeLessThanOrEqual(most - 3 - 10)
     expect(needed.every((each) => each > 0)).toBe(true)
   })
@@ -166,7 +166,8 @@ describe('what is shared suffices for all', () => {
     const { args, resources } = containerOf(find('StatefulSet', 'queue'))
     const most = Number(/--maxmemory,(\d+)mb/.exec(args)?.[1])
 
-    expect(most + 96).toBeLessThanOrEqual(mebibytes(resources.limits.memory))
+    // Its rewrites work on a copy, of which it pays for what changes meanwhile.
+    expect(2 * most + 96).toBeLessThanOrEqual(mebibytes(resources.limits.memory))
     expect(containerOf(find('Deployment', 'orders')).env).toContainEqual({
       name: 'REDIS_URL',
       value: `redis://${nameOf(find('Service', 'queue'))}`,
