@@ -1,7 +1,10 @@
 /** The end of a pool: bounded, idempotent, and with a report. */
 import type { Timer } from '../../core/clock.ts'
 import type { CloseReport } from './contract.ts'
-import { CLOSED, type Supply } from './supply.ts'
+import type { Supply } from './supply.ts'
+
+/** Why everything is destroyed at the end. */
+const CLOSED = 'the pool is closed'
 
 /** Resolves when `isOver`, or with false when `timeout` has passed. */
 function until<R>(supply: Supply<R>, timeout: number, isOver: () => boolean): Promise<boolean> {

@@ -103,6 +103,9 @@ export class Supply<R> extends Voice<R> implements Orderer<R>, Ward<R>, Lender<R
         member.usedAt = now
         this.#seen(member, now)
       }
+      if (this.line.size === 0 && this.phase === 'open' && !this.settings.overflows) {
+        return this.inventory.shelve(member, false)
+      }
       if (this.#passesOn) {
         member.countUse(this.settings.maxUses)
         return this.line.pass(member)
@@ -293,6 +296,3 @@ export class Supply<R> extends Voice<R> implements Orderer<R>, Ward<R>, Lender<R
     this.#offer(member, look === 'keepalive')
   }
 }
-
-/** Why everything is destroyed at the end. */
-export const CLOSED = 'the pool is closed'
