@@ -9,6 +9,7 @@ import { begin, hang } from './begin.ts'
 import type { Clock, Timer } from './clock.ts'
 import type { Report } from './flight.ts'
 import { capture, rejectNew, resolveNew } from './handles.ts'
+import { LazySignal } from './lazy-signal.ts'
 import { type Outcome, succeeded, unsuccessful } from './outcome.ts'
 import type { Context, ExecuteOptions, Operation } from './policy.ts'
 import { type Inside, tell, tellThrown } from './relay.ts'
@@ -43,8 +44,9 @@ export class SharedCall implements Context {
   /** Calls of the function that have not ended, whatever became of their caller. */
   #running = 0
   #ended = false
-  #controller: AbortController | undefined = undefined
-  #over: { readonly reason: unknown; readonly deadline: number } | undefined = undefined
+  readonly #lazy = new LazySignal()
+  /** That of who left last, when it was over. */
+  #lastDeadline: number | undefined = undefined
 
   constructor(
     key: string,
@@ -67,16 +69,12 @@ export class SharedCall implements Context {
   }
 
   get signal(): AbortSignal {
-    if (this.#controller === undefined) {
-      this.#controller = new AbortController()
-      if (this.#over !== undefined) this.#controller.abort(this.#over.reason)
-    }
-    return this.#controller.signal
+    return this.#lazy.signal
   }
 
   /** That of the most patient caller. */
   get deadline(): number {
-    if (this.#over !== undefined) return this.#over.deadline
+    if (this.#lastDeadline !== undefined) return this.#lastDeadline
     if (this.alone || this.#stayers > 0 || this.#waiters.size === 0) return Number.POSITIVE_INFINITY
     let latest = Number.NEGATIVE_INFINITY
     for (const { caller } of this.#waiters) latest = Math.max(latest, caller.deadline)
@@ -84,7 +82,8 @@ export class SharedCall implements Context {
   }
 
   get remaining(): number {
-    return this.#over === undefined ? Math.max(0, this.deadline - this.#clock.now()) : 0
+    if (this.#lastDeadline !== undefined) return 0
+    return Math.max(0, this.deadline - this.#clock.now())
   }
 
   /** What there is to log of it. */
@@ -140,9 +139,9 @@ export class SharedCall implements Context {
     if (!this.#waiters.delete(waiter)) return
     if (this.alone || this.waiting > 0) return waiter.resolve(undefined)
     this.#last = waiter
-    this.#over = { reason, deadline: waiter.caller.deadline }
+    this.#lastDeadline = waiter.caller.deadline
     this.#owner.deserted(this)
-    this.#controller?.abort(reason)
+    this.#lazy.abort(reason)
   }
 
   /** Answers `waiter` with something else; the call itself goes on, with or without others. */

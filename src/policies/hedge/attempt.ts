@@ -4,6 +4,7 @@
  */
 import { begin } from '../../core/begin.ts'
 import type { Report } from '../../core/flight.ts'
+import { LazySignal } from '../../core/lazy-signal.ts'
 import type { Context, Operation } from '../../core/policy.ts'
 import type { RelayContext } from '../../core/relay.ts'
 
@@ -14,8 +15,9 @@ export class HedgeAttempt implements RelayContext {
   work: Promise<unknown> | undefined = undefined
   isRunning = true
   readonly #caller: Context
-  #controller: AbortController | undefined = undefined
-  #over: { readonly reason: unknown; readonly deadline: number } | undefined = undefined
+  readonly #lazy = new LazySignal()
+  /** Its deadline when it was over. */
+  #lastDeadline: number | undefined = undefined
 
   constructor(caller: Context, attempt: number, detailed: boolean) {
     this.#caller = caller
@@ -28,19 +30,15 @@ export class HedgeAttempt implements RelayContext {
   }
 
   get signal(): AbortSignal {
-    if (this.#controller === undefined) {
-      this.#controller = new AbortController()
-      if (this.#over !== undefined) this.#controller.abort(this.#over.reason)
-    }
-    return this.#controller.signal
+    return this.#lazy.signal
   }
 
   get deadline(): number {
-    return this.#over === undefined ? this.#caller.deadline : this.#over.deadline
+    return this.#lastDeadline ?? this.#caller.deadline
   }
 
   get remaining(): number {
-    return this.#over === undefined ? this.#caller.remaining : 0
+    return this.#lastDeadline === undefined ? this.#caller.remaining : 0
   }
 
   /** The same function, whose work is noted: what stands around it may leave it behind. */
@@ -59,7 +57,7 @@ export class HedgeAttempt implements RelayContext {
 
   /** Nobody waits for it any more. */
   end(reason: unknown): void {
-    this.#over = { reason, deadline: this.deadline }
-    this.#controller?.abort(reason)
+    this.#lastDeadline = this.deadline
+    this.#lazy.abort(reason)
   }
 }

@@ -6,6 +6,7 @@
 import { isPlain } from '../../core/begin.ts'
 import { type Clock, inNextTurn, type Timer } from '../../core/clock.ts'
 import { TimeoutError } from '../../core/errors.ts'
+import { LazySignal } from '../../core/lazy-signal.ts'
 import { stackless } from '../../core/stackless.ts'
 
 /** How a hook ended. */
@@ -28,26 +29,6 @@ export interface Bounds {
   readonly pool: string
   /** What takes too long, as the error names it. */
   readonly what: string
-}
-
-export class LazySignal implements HookContext {
-  #controller: AbortController | undefined
-  #reason: unknown
-  #aborted = false
-
-  get signal(): AbortSignal {
-    if (this.#controller === undefined) {
-      this.#controller = new AbortController()
-      if (this.#aborted) this.#controller.abort(this.#reason)
-    }
-    return this.#controller.signal
-  }
-
-  abort(reason: unknown): void {
-    this.#aborted = true
-    this.#reason = reason
-    this.#controller?.abort(reason)
-  }
 }
 
 export function bounded<T>(

@@ -5,7 +5,8 @@
 import { outside } from '../../core/ambient.ts'
 import { inNextTurn, type Timer } from '../../core/clock.ts'
 import { CircuitOpenError, RejectedError } from '../../core/errors.ts'
-import { begin, bounded, LazySignal, tooLong } from './hook.ts'
+import { LazySignal } from '../../core/lazy-signal.ts'
+import { begin, bounded, tooLong } from './hook.ts'
 import type { Member } from './member.ts'
 import type { CreateContext, Settings } from './options.ts'
 
