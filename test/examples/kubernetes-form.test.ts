@@ -197,6 +197,37 @@ describe('what one names, another has', () => {
     expect(portsOf(find('StatefulSet', 'queue'))).toEqual({ redis: 6379 })
   })
 
+  it('the stores write where something stays, and answer where they are asked', () => {
+    const mountsOf = (name: string): Record<string, string> =>
+      Object.fromEntries(
+        containerOf(find('StatefulSet', name)).volumeMounts.map((each: Anything) => [
+          each.name,
+          each.mountPath,
+        ]),
+      )
+    const [program, ...args] = containerOf(find('StatefulSet', 'queue')).args
+    const portAt = (name: string) => find('Service', name).spec.ports[0].port
+
+    // Everything else of the image's file system is read-only.
+    expect(mountsOf('database')).toEqual({
+      data: '/var/lib/postgresql',
+      run: '/var/run/postgresql',
+      tmp: '/tmp',
+    })
+    expect(program).toBe('redis-server')
+    const settings = args.flatMap((name: string, at: number) =>
+      at % 2 === 0 ? [[name, args[at + 1]]] : [],
+    )
+    expect(Object.fromEntries(settings)).toEqual({
+      '--dir': mountsOf('queue')['data'],
+      '--appendonly': 'yes',
+      '--appendfsync': 'always',
+      '--maxmemory': expect.any(String),
+      '--maxmemory-policy': 'noeviction',
+    })
+    expect([portAt('database'), portAt('queue')]).toEqual([5432, 6379])
+  })
+
   it.each(workloads)('the volumes of $metadata.name are mounted, and there', (each) => {
     const claims = each.spec.volumeClaimTemplates ?? []
     const there = [...(podOf(each).volumes ?? []).map((one: Anything) => one.name)]
@@ -265,5 +296,11 @@ describe('the pods', () => {
 
     expect([kind, name, apiVersion]).toEqual(['Deployment', each.metadata.name, versions[kind]])
     expect(maxReplicas).toBeGreaterThan(minReplicas)
+    expect(each.spec.metrics).toEqual([
+      {
+        type: 'Resource',
+        resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization: 70 } },
+      },
+    ])
   })
 })

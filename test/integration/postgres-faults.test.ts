@@ -1,4 +1,5 @@
 /** A pool of PostgreSQL connections while the server and the network do what they do at night. */
+import { type AddressInfo, createServer } from 'node:net'
 import { type Pool, timeout } from 'holdfast'
 import {
   isConnectionLost,
@@ -276,6 +277,21 @@ describe('connecting', () => {
     const refused = await rejection(echo(strict.pool, 1))
     expect(refused).toMatchObject({ code: 'DEPTH_ZERO_SELF_SIGNED_CERT' })
     expect(isTransientPostgresError(refused)).toBe(false)
+  })
+
+  it('to whoever hangs up is refused at once, as by a balancer without a server', async () => {
+    const balancer = createServer((socket) => socket.once('data', () => socket.end()))
+    await new Promise<void>((resolve) => balancer.listen(0, '127.0.0.1', resolve))
+    closing.push(async () => balancer.close())
+    const { port } = balancer.address() as AddressInfo
+    const { pool } = database({}, { connectionString: `postgres://127.0.0.1:${port}/none` })
+
+    const began = performance.now()
+    const error = await rejection(echo(pool, 1))
+
+    expect(isTransientPostgresError(error)).toBe(true)
+    expect(performance.now() - began).toBeLessThan(5_000)
+    expect(pool.stats()).toMatchObject({ total: 0, timedOut: 0 })
   })
 
   it('with a wrong password is refused at once, and is nothing to retry', async () => {

@@ -186,20 +186,34 @@ class Creation<R> {
   readonly #create = (): Promise<R> => {
     const { create } = this.#settings
     const lazy = this.#lazy
+    let state: 'begun' | 'made' | 'failed' = 'begun'
+    let early: { readonly error: unknown } | undefined
+    const broken = (error: unknown): void => {
+      if (!this.#failed) this.#onBroken(error)
+      this.#orderer.broke(this.#member, error)
+    }
     const context: CreateContext = {
       get signal() {
         return lazy.signal
       },
       broken: (error) => {
-        if (!this.#failed) this.#onBroken(error)
-        this.#orderer.broke(this.#member, error)
+        // One failure, however often it is told: that of `create`, if it fails, and of that attempt.
+        if (state === 'begun') early ??= { error }
+        else if (state === 'made') broken(error)
       },
     }
     this.#running++
     const made = begin(() => outside(() => create(context)))
     made.then(
-      (resource) => this.#made(resource),
-      () => this.#ended(),
+      (resource) => {
+        state = 'made'
+        if (early !== undefined) broken(early.error)
+        this.#made(resource)
+      },
+      () => {
+        state = 'failed'
+        this.#ended()
+      },
     )
     return made
   }
