@@ -99,6 +99,22 @@ describe('however it ends', () => {
 })
 
 describe('with DATABASE_URL', () => {
+  it.each([
+    ['leads nowhere', 'postgres://shop:kelp@127.0.0.1:1/shop', 'ECONNREFUSED'],
+    ['is none', 'postgres://shop:kelp@two words:x/shop', 'Invalid URL'],
+  ])('that %s it says so, in a line and without the password', async (_how, url, fault) => {
+    const show = start(['--fast'], { DATABASE_URL: url })
+    const { code, stderr } = await show.ended
+
+    expect(code).toBe(1)
+    expect(stderr.trim().split('\n')).toEqual([
+      'The show had to stop: database ended (exit code 1)',
+      expect.stringMatching(`^DATABASE_URL: .*${fault}`),
+    ])
+    expect(stderr).not.toContain('kelp')
+    await gone(show.pid)
+  })
+
   it.each(['SIGINT', 'SIGKILL'] as const)(
     'uses that server, in schemas of its own that are dropped: %s',
     async (signal) => {

@@ -15,7 +15,13 @@ const given = process.env['DATABASE_URL']
 
 if (given) {
   onLeave(() => run(given, 'drop schema if exists', 'cascade'))
-  await run(given, 'create schema')
+  try {
+    await run(given, 'create schema')
+  } catch (error) {
+    const { message, code } = /** @type {Error & { code?: string }} */ (error)
+    process.stderr.write(`DATABASE_URL: ${message || code}\n`)
+    await leave(1)
+  }
   ready({ url: given })
 } else {
   /** @type {import('./postgres.js').Held | undefined} */
