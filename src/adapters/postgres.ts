@@ -79,6 +79,7 @@ export function postgresPool<C extends PostgresClient>(options: PostgresPoolOpti
   return createPool<C>({
     name: 'postgres',
     create: async ({ signal, broken }) => {
+      signal.throwIfAborted()
       const client = makeClient()
       client.on('error', broken)
       client.on('end', () => broken())

@@ -54,3 +54,24 @@ describe('a resource that says it is broken while it is made', () => {
     expect(pool.stats()).toMatchObject({ idle: 1, created: 2, destroyed: 1 })
   })
 })
+
+it('a creation under way is told that the pool closes, which then waits for nothing', async () => {
+  let why: unknown
+  const { pool } = rig({
+    create: ({ signal }) =>
+      new Promise((_, reject) => {
+        signal.addEventListener('abort', () => {
+          why = signal.reason
+          reject(why)
+        })
+      }),
+  })
+  const waiting = rejection(pool.use(() => 'never'))
+
+  // The clock stands still: nothing here ends by a time limit.
+  expect(await pool.close()).toEqual({ forced: 0, errors: [] })
+
+  expect(await waiting).toMatchObject({ code: 'ERR_POOL_CLOSED' })
+  expect(why).toMatchObject({ code: 'ERR_POOL_CLOSED' })
+  expect(pool.stats()).toMatchObject({ total: 0, createFailed: 1 })
+})

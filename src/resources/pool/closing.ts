@@ -38,7 +38,10 @@ export async function close<R>(supply: Supply<R>, timeout: number): Promise<Clos
   supply.keeper.rest()
   supply.maker.rest()
   if (line.size > 0) supply.turnAway(supply.closed())
-  for (const member of [...inventory.members]) supply.condemn(member, CLOSED)
+  for (const member of [...inventory.members]) {
+    supply.condemn(member, CLOSED)
+    if (member.place === inventory.creating) member.abandon?.(supply.closed())
+  }
   await until(supply, timeout, () => inventory.size === 0)
   // The time is up: what is still lent is taken away, and nobody is waited for any longer.
   let forced = 0

@@ -16,7 +16,7 @@ export type Ended<T> =
 
 /** What a hook is given besides the resource. */
 export interface HookContext {
-  /** Aborted when the hook has taken too long. Made when first read. */
+  /** Aborted when the hook has taken too long, or is a `create` of a pool that closes. Made when first read. */
   readonly signal: AbortSignal
 }
 

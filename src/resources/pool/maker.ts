@@ -137,7 +137,9 @@ export class Maker<R> {
   #make(member: Member<R>): void {
     this.hopeful++
     const onBroken = (error: unknown): void => this.#noteBroken(member, error)
-    new Creation(member, this.#settings, this.#orderer, onBroken).begin()
+    const creation = new Creation(member, this.#settings, this.#orderer, onBroken)
+    member.abandon = creation.abandon
+    creation.begin()
   }
 }
 
@@ -182,6 +184,9 @@ class Creation<R> {
       (error: unknown) => this.#fail(error),
     )
   }
+
+  /** Nobody wants it any more. What it brings all the same is destroyed. */
+  readonly abandon = (why: unknown): void => this.#lazy.abort(why)
 
   readonly #create = (): Promise<R> => {
     const { create } = this.#settings

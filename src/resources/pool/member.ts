@@ -50,6 +50,8 @@ export class Member<R> {
   verdict: string | undefined = undefined
   /** What broke it. */
   fault: unknown = undefined
+  /** Tells the `create` that makes it that it need not. */
+  abandon: ((why: unknown) => void) | undefined = undefined
   lentAt = 0
   /** Made where it was borrowed, when leaks are looked for. */
   borrower: Error | undefined = undefined
