@@ -4,8 +4,8 @@
  * be left, and two promises that follow the call. No limit of the line or of the wait, nothing counted,
  * nothing observed.
  *
- * `ScopeFloor` is the same with Node's AsyncResource in place of the first promise: a call begins inside
- * whoever leaves its slot.
+ * `ScopeFloor` is the same with Node's AsyncResource in place of the first promise, which the place is
+ * itself: a call begins inside whoever leaves its slot.
  */
 import { AsyncResource } from 'node:async_hooks'
 import { executor, reject, resolve } from './handles.js'
@@ -77,14 +77,28 @@ export class LineFloor {
   }
 }
 
-class ScopedPlace extends Place {
+class ScopedPlace extends AsyncResource {
+  /** @type {ScopedPlace | undefined} */
+  ahead = undefined
+  /** @type {ScopedPlace | undefined} */
+  behind = undefined
+  /** @type {(value: unknown) => void} */
+  granted = nothing
+  /** @type {(error: unknown) => void} */
+  refused = nothing
+  answer = new Promise((resolve, reject) => {
+    this.granted = resolve
+    this.refused = reject
+  })
+
   /** @param {() => Promise<unknown>} fn */
   constructor(fn) {
-    super(resolve, reject)
+    super('floor')
     this.fn = fn
-    this.scope = new AsyncResource('floor')
   }
 }
+
+function nothing() {}
 
 class Handlers {
   /** @type {ScopedPlace | undefined} */
@@ -124,18 +138,17 @@ export class ScopeFloor {
 
   /** @param {() => Promise<unknown>} fn */
   run(fn) {
-    const answer = new Promise(executor)
     const place = new ScopedPlace(fn)
     if (this.#running < this.#limit) {
       this.#running++
       this.#begin(place)
-      return answer
+      return place.answer
     }
     place.ahead = this.#last
     if (this.#last === undefined) this.#first = place
     else this.#last.behind = place
     this.#last = place
-    return answer
+    return place.answer
   }
 
   /** @param {Handlers} handlers */
@@ -148,11 +161,11 @@ export class ScopeFloor {
       this.#running--
       return
     }
-    this.#first = /** @type {ScopedPlace | undefined} */ (place.behind)
+    this.#first = place.behind
     if (place.behind === undefined) this.#last = undefined
     else place.behind.ahead = undefined
     place.behind = undefined
-    place.scope.runInAsyncScope(this.#begin, this, place)
+    place.runInAsyncScope(this.#begin, this, place)
   }
 
   #begin = (/** @type {ScopedPlace} */ place) => {
