@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { isConnectionLost, type PostgresClient, postgresPool } from 'holdfast/postgres'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { rejection, times } from '../support/calls.ts'
+import { gate, rejection, times } from '../support/calls.ts'
 import { anyPostgres } from '../support/postgres-server.ts'
 
 interface Client extends PostgresClient {
@@ -46,9 +46,15 @@ describe('a pool of PostgreSQL connections', () => {
 
   it('serves many over few connections, seen from the server', async () => {
     const { pool, name } = database()
-
+    const fiveAtOnce = gate()
     const answers = await Promise.all(
-      times(100, (n) => pool.use(async (client) => (await client.query(`select ${n} as n`)).rows)),
+      times(100, (n) =>
+        pool.use(async (client) => {
+          if (n === 4) fiveAtOnce.open()
+          await fiveAtOnce.promise
+          return (await client.query(`select ${n} as n`)).rows
+        }),
+      ),
     )
 
     expect(answers.map(([row]) => row?.['n'])).toEqual(times(100, (n) => n))

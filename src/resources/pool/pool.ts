@@ -72,11 +72,10 @@ class ResourcePool<R> implements Pool<R> {
 
   use<T>(fn: (resource: R) => T | PromiseLike<T>, options?: AcquireOptions): Promise<T> {
     const supply = this.#supply
-    const member =
-      options === undefined && supply.phase === 'open' && typeof fn === 'function'
-        ? supply.take()
-        : undefined
-    if (member === undefined) return this.#useLater(fn, options)
+    const isPlainUse = options === undefined && supply.phase === 'open' && typeof fn === 'function'
+    if (!isPlainUse) return this.#useWith(fn, options)
+    const member = supply.take()
+    if (member === undefined) return this.#useLater(fn)
     let work: T | PromiseLike<T>
     try {
       work = fn(member.resource as R)
@@ -172,15 +171,7 @@ class ResourcePool<R> implements Pool<R> {
     return new Loan(this.#supply, member)
   }
 
-  #useLater<T>(
-    fn: (resource: R) => T | PromiseLike<T>,
-    options: AcquireOptions | undefined,
-  ): Promise<T> {
-    if (typeof fn !== 'function') {
-      const fault = `pool "${this.name}": use needs a function, but was given ${show(fn)}`
-      return Promise.reject(new TypeError(fault))
-    }
-    if (options !== undefined || this.#supply.phase !== 'open') return this.#useWith(fn, options)
+  #useLater<T>(fn: (resource: R) => T | PromiseLike<T>): Promise<T> {
     const use = new WaitingUse(this.#supply, fn)
     this.#wait(use, undefined, Number.POSITIVE_INFINITY)
     return use.answer as Promise<T>
@@ -190,6 +181,9 @@ class ResourcePool<R> implements Pool<R> {
     fn: (resource: R) => T | PromiseLike<T>,
     options: AcquireOptions | undefined,
   ): Promise<T> {
+    if (typeof fn !== 'function') {
+      throw new TypeError(`pool "${this.name}": use needs a function, but was given ${show(fn)}`)
+    }
     const supply = this.#supply
     const member = await this.#obtain(options)
     const signal = options?.signal
