@@ -43,6 +43,19 @@ const failing = (code: string): Promise<never> =>
   Promise.reject(Object.assign(new Error(code), { code }))
 
 describe('postgresPool', () => {
+  it.each([
+    ['a promise', async () => new FakeClient()],
+    ['an object', () => ({})],
+    ['undefined', () => undefined],
+  ])('says so when client returns %s', async (given, client) => {
+    const pool = postgresPool({ client: client as never, createRetries: 0 })
+
+    expect(await rejection(pool.use(() => 1))).toMatchObject({
+      message: `postgresPool: client must return a pg client, () => new pg.Client(config), but was ${given}`,
+    })
+    await pool.close()
+  })
+
   it('rolls back after each loan, and keeps the connection', async () => {
     const pool = database()
 
@@ -195,5 +208,18 @@ describe('what PostgreSQL says', () => {
   it.each([[null], ['57P01'], [{ code: 42 }], [new Error('plain')]])('nothing by %o', (error) => {
     expect(isConnectionLost(error)).toBe(false)
     expect(isTransientPostgresError(error)).toBe(false)
+  })
+
+  it('finds a passing trouble that a query builder has wrapped, and blames no connection for it', () => {
+    const conflict = Object.assign(new Error('could not serialize'), { code: '40001' })
+    const reset = Object.assign(new Error('read'), { code: 'ECONNRESET' })
+    const ring = new Error('ring')
+    ring.cause = ring
+    const wrapped = [conflict, reset, ring].map(
+      (cause) => new Error('Failed query', { cause: new Error('inner', { cause }) }),
+    )
+
+    expect(wrapped.map(isTransientPostgresError)).toEqual([true, true, false])
+    expect(wrapped.map(isConnectionLost)).toEqual([false, false, false])
   })
 })

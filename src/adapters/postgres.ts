@@ -4,6 +4,7 @@
  *
  * Nothing of `pg` is imported: a client is whatever can connect, query, end and emit.
  */
+import { show } from '../core/options.ts'
 import type { Pool } from '../resources/pool/contract.ts'
 import type { PoolOptions } from '../resources/pool/options.ts'
 import { createPool } from '../resources/pool/pool.ts'
@@ -80,7 +81,7 @@ export function postgresPool<C extends PostgresClient>(options: PostgresPoolOpti
     name: 'postgres',
     create: async ({ signal, broken }) => {
       signal.throwIfAborted()
-      const client = makeClient()
+      const client = checked(makeClient())
       client.on('error', broken)
       client.on('end', () => broken())
       signal.addEventListener('abort', () => cut(client), { once: true })
@@ -106,17 +107,31 @@ export function postgresPool<C extends PostgresClient>(options: PostgresPoolOpti
   })
 }
 
-/** Whether the error says that the connection is of no use any more. A refused statement does not. */
+function checked<C extends PostgresClient>(client: C): C {
+  if (typeof Object(client).on === 'function') return client
+  throw new TypeError(
+    `postgresPool: client must return a pg client, () => new pg.Client(config), but was ${show(client)}`,
+  )
+}
+
+/**
+ * Whether the error says that the connection is of no use any more. A refused statement does not, nor does
+ * what only has such a cause: that may be another server's, and a lost connection says so by itself.
+ */
 export function isConnectionLost(error: unknown): boolean {
   const { code, severity, message } = read(error)
   return FATAL.test(severity) || LOST.test(code) || NETWORK.test(code) || GONE.test(message)
 }
 
-/** Whether the same work may succeed the next time: lost connections, deadlocks, conflicts, overload. */
+/**
+ * Whether the same work may succeed the next time: lost connections, deadlocks, conflicts, overload. Looks
+ * at the causes too, for query builders wrap the errors of `pg`.
+ */
 export function isTransientPostgresError(error: unknown): boolean {
-  const { code, message } = read(error)
-  if (code === '') return TERMINATED.test(message)
-  return (LOST.test(code) && code !== DATABASE_DROPPED) || NETWORK.test(code) || BUSY.test(code)
+  return causesOf(error).some(({ code, message }) => {
+    if (code === '') return TERMINATED.test(message)
+    return (LOST.test(code) && code !== DATABASE_DROPPED) || NETWORK.test(code) || BUSY.test(code)
+  })
 }
 
 /** What the server says before it hangs up. */
@@ -133,7 +148,26 @@ const TERMINATED =
   /^Connection terminated|^Client has encountered a connection error|^timeout expired$/
 const GONE = new RegExp(`${TERMINATED.source}|^Client was closed|^Query read timeout$`)
 
-function read(error: unknown): { code: string; severity: string; message: string } {
+interface Facts {
+  readonly code: string
+  readonly severity: string
+  readonly message: string
+}
+
+function causesOf(error: unknown): readonly Facts[] {
+  const facts: Facts[] = []
+  let cause: unknown = error
+  while (cause !== undefined && cause !== null && facts.length < MAX_CAUSES) {
+    facts.push(read(cause))
+    cause = (Object(cause) as { cause?: unknown }).cause
+  }
+  return facts
+}
+
+/** A chain may be a ring. */
+const MAX_CAUSES = 8
+
+function read(error: unknown): Facts {
   const { code, severity, message } = Object(error) as Record<string, unknown>
   const text = (value: unknown): string => (typeof value === 'string' ? value : '')
   return { code: text(code), severity: text(severity), message: text(message) }
