@@ -1,11 +1,9 @@
 /** What is kept of a run: results.json, and the table in the README that is made from it. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { markdownTable } from './tables.js'
+import { headlineTable, markdownTable } from './tables.js'
 
 const results = new URL('../results.json', import.meta.url)
 const readme = new URL('../README.md', import.meta.url)
-const begin = '<!-- results: written by `npm run bench -- --write` -->'
-const end = '<!-- /results -->'
 
 /**
  * @typedef {object} Report
@@ -60,24 +58,35 @@ function merged(report) {
 
 /** @param {Report} report */
 export function writeReadme(report) {
-  const text = readFileSync(readme, 'utf8')
-  const from = text.indexOf(begin)
-  const to = text.indexOf(end)
-  if (from < 0 || to < from) throw new Error('bench/README.md has lost its results markers')
+  const { rows, bars, node, cpu, date, quick } = report
+  const isHeadline = (/** @type {import('./types.js').Row} */ { suite }) =>
+    suite.startsWith('headline-')
   const made = [
-    begin,
+    `Node.js ${node}, ${cpu}, ${date.slice(0, 10)}${quick ? ', QUICK RUN' : ''}.`,
+    `Versions: ${versions(rows).join(', ')}.`,
     '',
-    `Node.js ${report.node}, ${report.cpu}, ${report.date.slice(0, 10)}${report.quick ? ', QUICK RUN' : ''}.`,
-    `Versions: ${versions(report.rows).join(', ')}.`,
+    markdownTable(rows.filter((row) => !isHeadline(row))),
     '',
-    markdownTable(report.rows),
-    '',
-    ...report.bars.map(
+    ...bars.map(
       ({ bar, measured, met }) => `- ${met ? 'met' : '**missed**'}: ${bar}; measured ${measured}`,
     ),
-    '',
   ].join('\n')
-  writeFileSync(readme, `${text.slice(0, from)}${made}${text.slice(to)}`)
+  const text = readFileSync(readme, 'utf8')
+  const headlines = headlineTable(rows.filter(isHeadline))
+  writeFileSync(readme, between(between(text, 'headlines', headlines), 'results', made))
+}
+
+/**
+ * @param {string} text
+ * @param {string} name
+ * @param {string} made
+ */
+function between(text, name, made) {
+  const begin = `<!-- ${name}: written by \`npm run bench -- --write\` -->`
+  const from = text.indexOf(begin)
+  const to = text.indexOf(`<!-- /${name} -->`)
+  if (from < 0 || to < from) throw new Error(`bench/README.md has lost its marks of ${name}`)
+  return `${text.slice(0, from + begin.length)}\n\n${made}\n\n${text.slice(to)}`
 }
 
 /** @param {import('./types.js').Row[]} rows */

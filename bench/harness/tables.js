@@ -66,3 +66,29 @@ export function markdownTable(rows) {
     ...lines,
   ].join('\n')
 }
+
+/**
+ * What waiting costs, and what is saved, as one Markdown table: wall time in ms.
+ *
+ * @param {Row[]} rows
+ */
+export function headlineTable(rows) {
+  const lines = rows.map((row, at) => {
+    const first = at === 0 || rows[at - 1].title !== row.title
+    const subject = row.subject === 'holdfast' ? `**${label(row)}**` : label(row)
+    const faster = row.ratioToBare === undefined ? undefined : 1 / row.ratioToBare
+    const title = row.title
+      .replace(' on loopback', '')
+      .replace(', wall time', ',')
+      .replace(/,$/, '')
+    return `| ${[first ? title : '', subject, significant(row.nsPerOp / 1e6), significant(faster)].join(' | ')} |`
+  })
+  return [
+    '| work | subject | ms | x faster than the first |',
+    '|---|---|---:|---:|',
+    ...lines,
+  ].join('\n')
+}
+
+/** @param {number | undefined} value */
+const significant = (value) => (value === undefined ? '' : String(Number(value.toPrecision(3))))
