@@ -133,7 +133,7 @@ describe('the probes', () => {
 
     expect(
       [startupProbe, livenessProbe, readinessProbe].map(({ httpGet }) => httpGet.path),
-    ).toEqual(['/readyz', '/livez', '/readyz'])
+    ).toEqual(['/livez', '/livez', '/readyz'])
   })
 
   it.each(stores)('of $metadata.name restart none that is at its log', (each) => {
