@@ -60,10 +60,14 @@ export function checkOrder(
   keys: readonly unknown[],
   handed: readonly unknown[],
 ): void {
-  const isSame =
-    handed.length === keys.length && keys.every((key, at) => Object.is(key, handed[at]))
-  if (isSame) return
+  if (areSame(keys, handed)) return
   throw wrong(name, 'values by position after it had changed its keys; change a copy of them')
+}
+
+function areSame(some: readonly unknown[], others: readonly unknown[]): boolean {
+  if (some.length !== others.length) return false
+  for (let at = 0; at < some.length; at++) if (!Object.is(some[at], others[at])) return false
+  return true
 }
 
 /** The values, if none of them is still to come. */

@@ -29,9 +29,7 @@ export interface Part {
 }
 
 export class Batch {
-  readonly keys: unknown[] = []
-  /** What the keys are known by. */
-  readonly ids: unknown[]
+  keys: unknown[] = []
   /** By position, with a cache. */
   readonly entries: (Entry | undefined)[] = []
   /** Filling, told to go, sent, over. */
@@ -44,6 +42,8 @@ export class Batch {
   /** So many keys are known to differ. */
   #different = 0
   readonly #owner: Owner
+  /** Where keys are known by something else. */
+  readonly #ids: unknown[] | undefined
   /** Positions that somebody waits for. */
   #live = 0
   /** Where nobody waits any more; and how many wait, where it is more than one. */
@@ -56,7 +56,12 @@ export class Batch {
 
   constructor(owner: Owner, hasIds: boolean) {
     this.#owner = owner
-    this.ids = hasIds ? [] : this.keys
+    this.#ids = hasIds ? [] : undefined
+  }
+
+  /** What the keys are known by. */
+  get ids(): readonly unknown[] {
+    return this.#ids ?? this.keys
   }
 
   get live(): number {
@@ -75,7 +80,7 @@ export class Batch {
   /** Takes a key in, for one who waits; its position. */
   add(key: unknown, id: unknown): number {
     const position = this.keys.push(key) - 1
-    if (this.ids !== this.keys) this.ids.push(id)
+    this.#ids?.push(id)
     this.#positions?.set(id, position)
     this.#live++
     return position
@@ -90,8 +95,11 @@ export class Batch {
   /** Takes `length` keys in, which are their own ids; the position of the first. */
   takeMany(keys: readonly unknown[], from: number, length: number): number {
     const position = this.keys.length
-    for (let at = from; at < from + length; at++) this.keys.push(keys[at])
     this.#live += length
+    // As a whole, unless the many that are here would be copied for a few, or the list may have holes.
+    if (position <= length && !keys.includes(undefined)) {
+      this.keys = this.keys.concat(keys.slice(from, from + length))
+    } else for (let at = from; at < from + length; at++) this.keys.push(keys[at])
     return position
   }
 

@@ -553,6 +553,24 @@ describe('a batcher', () => {
     expect(await odd.loadMany([])).toEqual([])
   })
 
+  it('asks for every place of a list, also where it has none, and of lists of a class of their own', async () => {
+    const sent: (readonly unknown[])[] = []
+    const load = batcher<unknown, string>(async (keys) => {
+      sent.push(keys)
+      return Array.from(keys, (key) => `value ${key}`)
+    })
+    const withHoles = Object.assign(new Array(3), { 0: 'a', 2: 'b' })
+    class Own extends Array<unknown> {}
+
+    const lists = [['x', 'y'], withHoles, ['z'], Own.of(1, 2, 3, 4, 5, 6, 7, 8, 9)]
+    const answers = await Promise.all(lists.map((list) => load.loadMany(list)))
+
+    const keys = ['x', 'y', 'a', undefined, 'b', 'z', 1, 2, 3, 4, 5, 6, 7, 8, 9]
+    expect(sent).toEqual([keys])
+    expect(Object.keys(sent[0] as object)).toHaveLength(keys.length)
+    expect(answers.flat()).toEqual(keys.map((key) => `value ${key}`))
+  })
+
   it('makes no noise when whoever fails is not looked at', async () => {
     await withoutNoise(async () => {
       const { load } = byHand()
