@@ -245,7 +245,8 @@ function isPlainObject(value: unknown): value is object {
   return prototype === null || Object.getPrototypeOf(prototype) === null
 }
 
-function unknownOption(where: string, name: string, known: readonly string[]): TypeError {
+/** What to throw for an option that does not exist. */
+export function unknownOption(where: string, name: string, known: readonly string[]): TypeError {
   const nearest = nearestName(name, known)
   const hint =
     nearest === undefined ? `(known: ${known.join(', ')})` : `(did you mean ${show(nearest)}?)`

@@ -484,6 +484,38 @@ describe('a batcher', () => {
     expect(batches).toEqual([[1]])
   })
 
+  it.each([10, 2, 1])(
+    'sends nothing of a list whose `key` fails midway, %s to a batch',
+    async (size) => {
+      const broken = new Error('a key without an id')
+      const key = (id: number): number => {
+        if (id < 0) throw broken
+        return id
+      }
+      const { load, batches } = names({ key, maxBatchSize: size })
+      const other = load.load(1)
+      expect((await caught(load.loadMany([1, 2, 3, -1, 4]))).error).toBe(broken)
+
+      expect(await other).toBe('name 1')
+      expect(batches).toEqual([[1]])
+      expect(await load.loadMany([2, 3])).toEqual(['name 2', 'name 3'])
+      expect(load.stats()).toMatchObject({ queued: 0, running: 0 })
+    },
+  )
+
+  it('remembers nothing of a list whose `key` fails midway', async () => {
+    const key = (id: number): number => {
+      if (id < 0) throw new Error('a key without an id')
+      return id
+    }
+    const { load, batches } = names({ key, cache: true })
+    await caught(load.loadMany([1, 2, -1]))
+    expect(load.stats()).toMatchObject({ cached: 0, queued: 0 })
+
+    expect(await load.load(2)).toBe('name 2')
+    expect(batches).toEqual([[2]])
+  })
+
   it('refuses what it could answer, or take along, once it is closed', async () => {
     const { load: cached } = names({ cache: true })
     expect([await cached.load(1), await cached.load(1)]).toEqual(['name 1', 'name 1'])

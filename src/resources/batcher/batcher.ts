@@ -3,7 +3,6 @@
  */
 import { linkAll } from '../../core/abort.ts'
 import { ambient } from '../../core/ambient.ts'
-import type { HoldfastEvent, Listener } from '../../core/events.ts'
 import { checkOption, fn, readOptions, show } from '../../core/options.ts'
 import { stackless } from '../../core/stackless.ts'
 import type { Batch } from './batch.ts'
@@ -127,19 +126,12 @@ class KeyBatcher extends Dispatcher implements Batcher<unknown, unknown> {
     const signals = signalsFrom(options)
     this.#checkOpen(keys.length)
     const group = new Group(keys.length)
-    for (let target = 0; target < keys.length; target++) {
-      const { open } = this
-      if (open !== undefined && this.#isPlain && open.keys.length < this.#room) {
-        // As in `load`, and as many at a time as there is room for.
-        const length = Math.min(keys.length - target, this.#room - open.keys.length)
-        group.expect(target, open, open.takeMany(keys, target, length), length)
-        this.queued += length
-        target += length - 1
-        continue
-      }
-      const known = this.#find(keys[target])
-      if (known === undefined) group.expect(target, this.#into as Batch, this.#at, 1)
-      else group.values[target] = known.value
+    try {
+      this.#join(keys, group)
+    } catch (error) {
+      // All or nothing: what stood before the key that failed is not sent for somebody who has gone.
+      group.leave()
+      throw error
     }
     return new Promise((resolve, reject) => {
       if (signals.length === 0) return group.whenWhole(resolve)
@@ -154,14 +146,6 @@ class KeyBatcher extends Dispatcher implements Batcher<unknown, unknown> {
     })
   }
 
-  clear(key: unknown): void {
-    this.cache?.delete(this.idOf === undefined ? key : this.idOf(key))
-  }
-
-  clearAll(): void {
-    this.cache?.clear()
-  }
-
   prime(key: unknown, value: unknown): void {
     if (this.cache === undefined) {
       throw new TypeError(`batcher "${this.name}": prime needs a cache (cache: true)`)
@@ -170,11 +154,6 @@ class KeyBatcher extends Dispatcher implements Batcher<unknown, unknown> {
       throw new TypeError(`batcher "${this.name}": errors are not remembered`)
     }
     this.cache.prime(this.idOf === undefined ? key : this.idOf(key), value)
-  }
-
-  async flush(): Promise<void> {
-    if (this.open !== undefined) this.due(this.open)
-    await Promise.all([...this.active].map((batch) => batch.isOver))
   }
 
   async close(options?: LoadOptions): Promise<void> {
@@ -204,10 +183,6 @@ class KeyBatcher extends Dispatcher implements Batcher<unknown, unknown> {
       running: this.slots.running,
       cached: this.cache?.size ?? 0,
     }
-  }
-
-  subscribe(listener: Listener<HoldfastEvent>): () => void {
-    return this.emitter.subscribe(listener)
   }
 
   /** Afterwards `#into` and `#at` say where the key went, unless the answer is known. */
@@ -241,6 +216,23 @@ class KeyBatcher extends Dispatcher implements Batcher<unknown, unknown> {
       }
       value.then(end(resolve), end(reject))
     })
+  }
+
+  #join(keys: readonly unknown[], group: Group): void {
+    for (let target = 0; target < keys.length; target++) {
+      const { open } = this
+      if (open !== undefined && this.#isPlain && open.keys.length < this.#room) {
+        // As in `load`, and as many at a time as there is room for.
+        const length = Math.min(keys.length - target, this.#room - open.keys.length)
+        group.expect(target, open, open.takeMany(keys, target, length), length)
+        this.queued += length
+        target += length - 1
+        continue
+      }
+      const known = this.#find(keys[target])
+      if (known === undefined) group.expect(target, this.#into as Batch, this.#at, 1)
+      else group.values[target] = known.value
+    }
   }
 
   #checkOpen(count: number): void {

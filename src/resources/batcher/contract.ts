@@ -104,7 +104,10 @@ export interface Batcher<K, V> {
   readonly name: string
   /** The value of one key. */
   load(key: K, options?: LoadOptions): Promise<V>
-  /** The values of many keys, in order; an `Error` stands where one failed. */
+  /**
+   * The values of many keys, in order; an `Error` stands where one failed. Rejects, and sends none of them,
+   * when the option `key` throws for one.
+   */
   loadMany(keys: readonly K[], options?: LoadOptions): Promise<(V | Error)[]>
   /** Forgets a key: the next load asks again, and a load under way is not remembered. */
   clear(key: K): void

@@ -3,7 +3,7 @@
  */
 import { outside } from '../../core/ambient.ts'
 import { type Clock, nextTurn, systemClock } from '../../core/clock.ts'
-import { Emitter } from '../../core/events.ts'
+import { Emitter, type HoldfastEvent, type Listener } from '../../core/events.ts'
 import { capture, resolveNew } from '../../core/handles.ts'
 import { stackless } from '../../core/stackless.ts'
 import { CalledPlace, Slots } from '../concurrency/slots.ts'
@@ -46,6 +46,23 @@ export abstract class Dispatcher implements Owner {
     this.dedupes = options.dedupe ?? true
     this.cache = cache && new AnswerCache(cache.maxSize, cache.ttl, this.clock)
     this.slots = new Slots(options.maxConcurrentBatches ?? Number.POSITIVE_INFINITY)
+  }
+
+  clear(key: unknown): void {
+    this.cache?.delete(this.idOf === undefined ? key : this.idOf(key))
+  }
+
+  clearAll(): void {
+    this.cache?.clear()
+  }
+
+  async flush(): Promise<void> {
+    if (this.open !== undefined) this.due(this.open)
+    await Promise.all([...this.active].map((batch) => batch.isOver))
+  }
+
+  subscribe(listener: Listener<HoldfastEvent>): () => void {
+    return this.emitter.subscribe(listener)
   }
 
   forget(batch: Batch, position: number): void {

@@ -14,6 +14,7 @@ import {
   readOptions,
   show,
   string,
+  unknownOption,
   withMethods,
 } from '../../core/options.ts'
 import type { PolicyLike } from '../../core/policy.ts'
@@ -68,7 +69,7 @@ export interface PoolOptions<R> {
   readonly keepaliveInterval?: number | undefined
   /** A resource seen alive less than so long ago is lent without `validate`, in ms. @default 500 */
   readonly validateAfter?: number | undefined
-  /** A loan that lasts longer is told as leaked, with the place that borrowed it, in ms. @default Infinity */
+  /** A loan that lasts longer is reported as leaked, with the place that borrowed it, in ms. @default Infinity */
   readonly leakTimeout?: number | undefined
   /** Which idle resource is lent: the one used last, or the one idle longest. @default lifo */
   readonly order?: 'lifo' | 'fifo' | undefined
@@ -76,7 +77,7 @@ export interface PoolOptions<R> {
   readonly createTimeout?: number | undefined
   /** Pauses between failing creations. @default exponential, 100 ms to 5 s */
   readonly createBackoff?: Backoff | undefined
-  /** Failed creations in a row that the line sits through before it is told the failure. @default 0 */
+  /** Failed creations in a row that waiting acquires sit through before they are rejected with the failure. @default 0 */
   readonly createRetries?: number | undefined
   /** A policy around `create`, such as a circuit breaker: nothing is made while it is open. @default none */
   readonly breaker?: PolicyLike<unknown> | undefined
@@ -214,12 +215,24 @@ export function faultOf(options: AcquireOptions): string | undefined {
     return `options must be an object, but were ${show(options)}`
   }
   const { signal, deadline } = options
+  // Names are looked at only when nothing known was read: whoever passes a signal pays nothing for it.
+  if (signal === undefined && deadline === undefined) return strangerIn(options)
   if (signal !== undefined && abortSignal.fault(signal) !== undefined) {
     return `signal must be an AbortSignal, but was ${show(signal)}`
   }
   return deadline === undefined || (typeof deadline === 'number' && !Number.isNaN(deadline))
     ? undefined
     : `deadline must be a number of milliseconds, but was ${show(deadline)}`
+}
+
+function strangerIn(options: AcquireOptions): string | undefined {
+  for (const name in options) {
+    if (name === 'signal' || name === 'deadline') continue
+    if (abortSignal.fault(options) === undefined)
+      return 'options must be { signal }, no bare signal'
+    return unknownOption('options', name, ['signal', 'deadline']).message
+  }
+  return undefined
 }
 
 const timeoutChecks = { timeout: optional(limit) }

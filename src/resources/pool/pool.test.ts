@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { gate, quiet, rejection, times, watch } from '../../../test/support/calls.ts'
 import { listenersOn } from '../../../test/support/leaks.ts'
 import type { HoldfastEvent } from '../../core/events.ts'
+import { timeout } from '../../policies/timeout.ts'
 import { virtualClock } from '../../testing/index.ts'
 import type { PoolOptions } from './options.ts'
 import { createPool } from './pool.ts'
@@ -239,6 +240,31 @@ describe('acquire', () => {
     await expect(pool.acquire({ signal: {} as never })).rejects.toThrow(/must be an AbortSignal/)
     await expect(pool.acquire({ deadline: Number.NaN })).rejects.toThrow(/deadline must be/)
     expect(pool.stats()).toMatchObject({ waiting: 0, total: 0 })
+  })
+
+  it.each([
+    [
+      { singal: AbortSignal.abort() },
+      'pool "things": options: unknown option "singal" (did you mean "signal"?)',
+    ],
+    [{ timeout: 5 }, 'pool "things": options: unknown option "timeout" (known: signal, deadline)'],
+    [AbortSignal.abort(), 'pool "things": options must be { signal }, no bare signal'],
+  ])('rejects options that would limit nothing: %o', async (options, message) => {
+    const { pool } = things()
+
+    for (const call of [pool.acquire(options as object), pool.use(() => 1, options as object)]) {
+      expect(await rejection(call)).toEqual(new TypeError(message))
+    }
+    expect(pool.stats()).toMatchObject({ waiting: 0, total: 0, acquired: 0 })
+  })
+
+  it('takes no options, empty ones, and the context of a call', async () => {
+    const { pool } = things()
+    const id = ({ id }: Thing): number => id
+
+    expect(await pool.use(id, {})).toBe(1)
+    expect(await pool.use(id, { signal: undefined, deadline: undefined })).toBe(1)
+    expect(await timeout(1_000).execute((context) => pool.use(id, context))).toBe(1)
   })
 
   it('tells after acquireTimeout how long it waited, and who has what', async () => {
