@@ -86,7 +86,7 @@ describe('the messages', () => {
       new CircuitOpenError('payment', 'isolated', Number.POSITIVE_INFINITY, ''),
     ],
     [
-      'bulkhead "slots": no slot and no place in line (3 of 3 running, 2 of 2 queued); not called; shed load, or raise maxConcurrent or maxQueue if the dependency can take more',
+      'bulkhead "slots": no slot and a full queue (3 of 3 running, 2 of 2 queued); not called; shed load, or raise maxConcurrent or maxQueue if the dependency can take more',
       samples.full,
     ],
     [

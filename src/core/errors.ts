@@ -124,17 +124,16 @@ export class BulkheadFullError extends RejectedError {
   readonly code = 'ERR_BULKHEAD_FULL'
   /** Calls that held a slot. */
   readonly running: number
-  /** Calls that stood in line. */
+  /** Calls that waited in the queue. */
   readonly queued: number
   readonly maxConcurrent: number
   readonly maxQueue: number
-  /** How long this call stood in line, in ms; 0 when there was no place to wait. */
+  /** How long this call waited in the queue, in ms; 0 when there was no place to wait. */
   readonly waited: number
 
   constructor(policy: string, facts: BulkheadFacts) {
     const { running, queued, maxConcurrent, maxQueue, waited } = facts
-    const wait =
-      waited > 0 ? `no slot within ${Math.round(waited)} ms` : 'no slot and no place in line'
+    const wait = waited > 0 ? `no slot within ${Math.round(waited)} ms` : 'no slot and a full queue'
     super(
       policy,
       `bulkhead "${policy}": ${wait} (${running} of ${maxConcurrent} running, ${queued} of ${maxQueue} queued); not called; shed load, or raise maxConcurrent or maxQueue if the dependency can take more`,
@@ -154,7 +153,7 @@ export interface PoolFacts {
   readonly idle: number
   /** Resources that are lent. */
   readonly inUse: number
-  /** Acquires in line, this one left out. */
+  /** Acquires in the queue, this one left out. */
   readonly waiting: number
   /** How many resources there may be, those for bursts included. */
   readonly limit: number
@@ -171,7 +170,7 @@ export class AcquireTimeoutError extends RejectedError {
   readonly idle: number
   /** Resources that were lent. */
   readonly inUse: number
-  /** Acquires that stood in line besides. */
+  /** Acquires that waited in the queue besides. */
   readonly waiting: number
 
   constructor(pool: string, waited: number, facts: PoolFacts, cause?: unknown) {
@@ -197,14 +196,14 @@ export class PoolFullError extends RejectedError {
   readonly total: number
   /** Resources that were lent. */
   readonly inUse: number
-  /** Acquires that stood in line. */
+  /** Acquires that waited in the queue. */
   readonly waiting: number
   readonly maxWaiting: number
 
   constructor(pool: string, facts: PoolFacts, maxWaiting: number) {
     super(
       pool,
-      `pool "${pool}": no resource and no place in line (${showFacts(facts)}, ${maxWaiting} may wait); not called; shed load, or raise maxSize if the other side can take more`,
+      `pool "${pool}": no resource and a full queue (${showFacts(facts)}, ${maxWaiting} may wait); not called; shed load, or raise maxSize if the other side can take more`,
     )
     this.total = facts.total
     this.inUse = facts.inUse

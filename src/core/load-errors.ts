@@ -7,10 +7,10 @@ export interface RateFacts {
   readonly retryAfter: number
   readonly limit: number
   readonly interval: number
-  /** Calls that stood in line. */
+  /** Calls that waited in the queue. */
   readonly queued: number
   readonly maxQueue: number
-  /** How long this call stood in line, in ms. */
+  /** How long this call waited in the queue, in ms. */
   readonly waited: number
 }
 
@@ -24,10 +24,10 @@ export class RateLimitedError extends RejectedError {
   readonly limit: number
   /** In ms. */
   readonly interval: number
-  /** Calls that stood in line. */
+  /** Calls that waited in the queue. */
   readonly queued: number
   readonly maxQueue: number
-  /** How long this call stood in line, in ms; 0 when it was refused at once. */
+  /** How long this call waited in the queue, in ms; 0 when it was refused at once. */
   readonly waited: number
 
   constructor(policy: string, facts: RateFacts) {

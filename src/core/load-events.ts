@@ -44,6 +44,6 @@ export type ShedReason =
 export interface Shed extends EventBase {
   readonly type: 'shed'
   readonly reason: ShedReason
-  /** How long it stood in line, in ms. */
+  /** How long it waited in the queue, in ms. */
   readonly waited: number
 }

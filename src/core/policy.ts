@@ -30,7 +30,7 @@ export interface ExecuteOptions {
   readonly signal?: AbortSignal | undefined
   /** Latest moment for an answer, in ms of the clock (`performance.now()`). The smaller limit wins. */
   readonly deadline?: number | undefined
-  /** Place in line of whatever has one: larger is served first, whole number from -10 to 10. @default 0 */
+  /** Place in the queue of whatever has one: larger is served first, whole number from -10 to 10. @default 0 */
   readonly priority?: number | undefined
   /** What the call is about, for fallback steps and hooks: they find it in `context.args`. @default [] */
   readonly args?: readonly unknown[] | undefined

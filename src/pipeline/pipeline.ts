@@ -46,7 +46,7 @@ export interface Pipeline<Alt = never> extends Policy<Alt> {
  * from right to left.
  *
  * The standard order is fallback, retry, circuit breaker, bulkhead, timeout. `check()` names what in an
- * order cannot work; each finding is also told once as a `warning` event, and is an error with
+ * order cannot work; each finding is also emitted once as a `warning` event, and is an error with
  * `strict: true`. A policy may serve many pipelines: sharing a breaker is passing the same value.
  *
  * @param nameOrOptions - The name, or options with the name.

@@ -21,9 +21,9 @@ import { type CommonOptions, commonChecks } from '../core/step-policy.ts'
 export interface BulkheadOptions extends CommonOptions {
   /** Calls that may run at the same time, 1 at least. */
   readonly maxConcurrent: number
-  /** Calls that may stand in line for a slot; 0 refuses at once. @default 0 */
+  /** Calls that may wait in the queue for a slot; 0 refuses at once. @default 0 */
   readonly maxQueue?: number | undefined
-  /** Longest time in line, in ms, above 0; `Infinity` waits for ever. @default 30_000 */
+  /** Longest time in the queue, in ms, above 0; `Infinity` waits for ever. @default 30_000 */
   readonly maxWait?: number | undefined
   /** Gives up the slot of work that its caller has abandoned, so many ms later. @default Infinity */
   readonly abandonAfter?: number | undefined
@@ -45,9 +45,9 @@ export interface Bulkhead extends Policy {
  * Lets at most `maxConcurrent` calls run at the same time, so that one part that is slow cannot take
  * everything.
  *
- * Beyond that, `maxQueue` calls wait in line (by priority, first come first served within one); the
+ * Beyond that, `maxQueue` calls wait in a queue (by priority, first come first served within one); the
  * rest are refused at once with `BulkheadFullError`, and so is who waits longer than `maxWait`. A freed
- * slot goes to the first in line: nobody overtakes. Whoever aborts or times out in line leaves it at
+ * slot goes to the first in the queue: nobody overtakes. Whoever aborts or times out in the queue leaves it at
  * once. A call that waited runs in its own AsyncLocalStorage context.
  *
  * The slot follows the work, not the caller's patience: after a timeout it stays taken until the

@@ -15,7 +15,7 @@ export interface CoalesceOptions extends CommonOptions {
   readonly key: (...args: never[]) => string | undefined
   /** Nobody joins a call that has lasted longer, in ms: the next makes a new one. @default 30_000 */
   readonly joinWithin?: number | undefined
-  /** Lets a call end although all its callers have left, instead of telling it to stop. @default false */
+  /** Lets a call end although all its callers have left, instead of aborting its signal. @default false */
   readonly finishAlone?: boolean | undefined
 }
 

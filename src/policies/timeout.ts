@@ -20,7 +20,7 @@ export interface Timeout extends Policy {
 }
 
 /**
- * Stops waiting for an answer after a while, and tells the function so.
+ * Stops waiting for an answer after a while, and aborts the signal of the function.
  *
  * At the limit the call rejects with `TimeoutError` even if the function takes no notice; its
  * `context.signal` is aborted with the same error. A function that ignores the signal goes on running:

@@ -39,7 +39,7 @@ export interface RequestOverrides extends RouteLevels {
   readonly idempotent?: boolean | undefined
   /** Sent as `Idempotency-Key` with each attempt; `true` makes one. Allows repeating. */
   readonly idempotencyKey?: boolean | string | undefined
-  /** Its place in line when all slots are taken, from -10 to 10. @default 0 */
+  /** Its place in the queue when all slots are taken, from -10 to 10. @default 0 */
   readonly priority?: number | undefined
   /** Latest moment for the answer, in ms of the clock (`performance.now()`). The smaller limit wins. */
   readonly deadline?: number | undefined

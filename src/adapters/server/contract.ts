@@ -48,7 +48,7 @@ export interface GuardStats {
   readonly refused: Readonly<Record<RefusalReason, number>>
   /** Requests whose caller had given up before they were begun, refused or not. */
   readonly expired: number
-  /** Requests whose caller went away while they stood in line. */
+  /** Requests whose caller went away while they waited in the queue. */
   readonly disconnected: number
   /** How late the event loop was of late, in ms. */
   readonly eventLoopDelay: number

@@ -59,7 +59,7 @@ export interface OverloadGuard {
 }
 
 /**
- * Lets in as many requests as the server can bear, a few more into a line, and refuses the rest at once
+ * Lets in as many requests as the server can bear, a few more into a queue, and refuses the rest at once
  * with 503 and `Retry-After`: a server that tries to answer everybody under overload answers nobody.
  *
  * - At most `maxConcurrent` requests are worked on; a slot is free again when the response has ended, or

@@ -24,13 +24,13 @@ export interface OverloadGuardOptions {
   readonly name?: string | undefined
   /** Requests that are worked on at the same time, 1 at least. @default 100 */
   readonly maxConcurrent?: number | undefined
-  /** Requests that may stand in line; 0 refuses at once. @default 100 */
+  /** Requests that may wait in the queue; 0 refuses at once. @default 100 */
   readonly maxQueue?: number | undefined
-  /** Longest time in line, in ms; a line that is not empty for so long is an overload. @default 500 */
+  /** Longest time in the queue, in ms; a queue that is not empty for so long is an overload. @default 500 */
   readonly maxWait?: number | undefined
-  /** Longest time in line during an overload, in ms, at most `maxWait`. @default 20 */
+  /** Longest time in the queue during an overload, in ms, at most `maxWait`. @default 20 */
   readonly targetWait?: number | undefined
-  /** Longest time for one request, line included, in ms; what works for it inherits it as a deadline, and a caller's own may be earlier. `Infinity` for no limit. @default Infinity */
+  /** Longest time for one request, queue included, in ms; what works for it inherits it as a deadline, and a caller's own may be earlier. `Infinity` for no limit. @default Infinity */
   readonly maxTime?: number | undefined
   /** How important a request is: larger first, -10 to 10; above 0 it is spared when the process is under pressure. @default 0 for all */
   readonly priority?: ((request: GuardedRequest) => number) | undefined

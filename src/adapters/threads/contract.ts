@@ -66,7 +66,7 @@ export interface ThreadPools<Modules> extends AsyncDisposable {
   /** Takes no task in any more and runs those that are; true if all ended within `timeout` (10_000 ms). */
   drain(options?: { readonly timeout?: number | undefined }): Promise<boolean>
   /**
-   * Refuses every task from now on, those in line too, and ends the threads: the idle at once, the others
+   * Refuses every task from now on, those in the queue too, and ends the threads: the idle at once, the others
    * when their task ends or, at the latest, when `timeout` (10_000 ms) is over. Further calls share the report.
    */
   close(options?: { readonly timeout?: number | undefined }): Promise<CloseReport>

@@ -31,7 +31,7 @@ export type { TaskContext } from './worker.ts'
  * Makes a pool of worker threads for each service, over the piscina that you have installed.
  *
  * A task is a call of a function that the pool's module exports, with one argument. At most `threads` run
- * at the same time, `maxQueue` wait in line, the rest are refused with `BulkheadFullError`. `timeout`
+ * at the same time, `maxQueue` wait in a queue, the rest are refused with `BulkheadFullError`. `timeout`
  * counts the time that a task runs, `maxWait` the time before. On a timeout or an abort the thread is
  * ended, since nothing else stops what runs in it, and replaced when it is needed. A thread that crashes,
  * exits or runs out of memory rejects its own task with `ThreadEndedError`; no other task notices.

@@ -20,7 +20,7 @@ export interface ThreadPoolOptions<M = unknown> {
   readonly threads: number
   /** Threads that are kept although idle, from the first task on. @default 0 */
   readonly minThreads?: number | undefined
-  /** Tasks that may stand in line for a thread; 0 refuses at once. @default 10 for each thread */
+  /** Tasks that may wait in the queue for a thread; 0 refuses at once. @default 10 for each thread */
   readonly maxQueue?: number | undefined
   /** Longest time before a task begins to run, in ms: line, pause and start of a thread together. @default 30_000 */
   readonly maxWait?: number | undefined

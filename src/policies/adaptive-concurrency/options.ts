@@ -39,9 +39,9 @@ export interface AdaptiveConcurrencyOptions extends CommonOptions {
   readonly maxLatency?: number | undefined
   /** Whether an error says that it was too much. @default 429, 503 and time limits */
   readonly isOverload?: ((error: unknown) => boolean) | undefined
-  /** Calls that may stand in line for a slot; 0 refuses at once. @default 0 */
+  /** Calls that may wait in the queue for a slot; 0 refuses at once. @default 0 */
   readonly maxQueue?: number | undefined
-  /** Longest time in line, in ms, above 0; `Infinity` waits for ever. @default 30_000 */
+  /** Longest time in the queue, in ms, above 0; `Infinity` waits for ever. @default 30_000 */
   readonly maxWait?: number | undefined
   /** Gives up the slot of work that its caller has abandoned, so many ms later. @default Infinity */
   readonly abandonAfter?: number | undefined

@@ -43,7 +43,7 @@ export interface QueueForLaterOptions<P> {
   readonly name?: string | undefined
   /** What the job needs to do the call later, as plain JSON. @default the arguments of the call */
   readonly payload?: ((context: Context, error: unknown) => P) | undefined
-  /** The idempotency key of the call, what the dependency is told it by, too; undefined for none. @default none */
+  /** The idempotency key of the call, the same that the dependency is given; undefined for none. @default none */
   readonly id?: ((context: Context, error: unknown) => string | undefined) | undefined
   /** Jobs of one key run one at a time, in order; undefined for none. @default none */
   readonly key?: ((context: Context, error: unknown) => string | undefined) | undefined

@@ -39,9 +39,9 @@ export interface RateLimiterOptions extends CommonOptions {
   readonly burst?: number | undefined
   /** How it counts: evenly with bursts, or exactly in every span of one interval. @default 'token-bucket' */
   readonly algorithm?: RateAlgorithm | undefined
-  /** Calls that may stand in line for their turn; 0 refuses at once. @default 0 */
+  /** Calls that may wait in the queue for their turn; 0 refuses at once. @default 0 */
   readonly maxQueue?: number | undefined
-  /** Longest time in line, in ms, above 0; `Infinity` waits for ever. @default 30_000 */
+  /** Longest time in the queue, in ms, above 0; `Infinity` waits for ever. @default 30_000 */
   readonly maxWait?: number | undefined
   /** How much a call counts, 0 for nothing: a number, or that by the arguments of a wrapped function. @default 1 */
   readonly weight?: (number | ((args: readonly unknown[]) => number)) | undefined

@@ -29,7 +29,7 @@ import { TokenBucket } from './token-bucket.ts'
 
 /** How the calls of a rate limiter ended, and what is left of its rate. */
 export interface RateLimiterStats extends Stats {
-  /** Calls in line. */
+  /** Calls in the queue. */
   readonly queued: number
   readonly maxQueue: number
   /** Calls, or their weight, that could pass at this moment. */
@@ -43,19 +43,19 @@ export interface RateLimiterStats extends Stats {
 /** Limits how many calls begin in a span of time. */
 export interface RateLimiter extends Policy {
   stats(): RateLimiterStats
-  /** Changes the rate: what was taken stays taken, and who is in line goes by the new rate. */
+  /** Changes the rate: what was taken stays taken, and queued calls go by the new rate. */
   resize(rate: RateOptions): void
 }
 
 /**
- * Lets `limit` calls begin per `interval`; who comes too early waits in line or is refused.
+ * Lets `limit` calls begin per `interval`; who comes too early waits in a queue or is rejected.
  *
  * A token bucket, the default, lets calls pass evenly, after a rest up to `burst` of them at once:
  * `burst` + rate × t in any time t. A sliding window never lets more than `limit` begin in any span of one
- * `interval`. Beyond that `maxQueue` calls wait in line (by priority, first come first served within
+ * `interval`. Beyond that `maxQueue` calls wait in a queue (by priority, first come first served within
  * one); everybody else is refused with `RateLimitedError`, whose `retryAfter` says when to come again. A
  * wait that cannot end within `maxWait` or before the deadline of the call is not begun. Whoever aborts
- * in line leaves it, and gives their turn back. No timer runs while nobody waits.
+ * in the queue leaves it, and gives their turn back. No timer runs while nobody waits.
  *
  * **Use it** where the other side counts: an API of so many calls a minute.
  * **Not for** how many run at the same time: that is a bulkhead.
@@ -93,7 +93,7 @@ class RateLimiterPolicy extends StepPolicy implements RateLimiter, LineKeeper {
   #timer: Timer | undefined
   /** When the timer fires. */
   #wakesAt = forEver
-  /** When the first in line has waited too long; not later, perhaps earlier. */
+  /** When the first in the queue has waited too long; not later, perhaps earlier. */
   #overdueAt = forEver
 
   constructor(options: RateLimiterOptions) {
@@ -179,7 +179,7 @@ class RateLimiterPolicy extends StepPolicy implements RateLimiter, LineKeeper {
     return super.pinned || this.#allowance.available(this.#time.now()) < capacity
   }
 
-  /** A place in line, if its turn comes in time. */
+  /** A place in the queue, if its turn comes in time. */
   #later(call: CallView, weight: number, priority: number, wait: number): Admission {
     const isFull = this.#line.size >= this.#maxQueue
     const tooLate = wait > this.#maxWait || this.#endsBefore(call, wait)

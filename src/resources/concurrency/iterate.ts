@@ -16,7 +16,7 @@ import { type Items, Run } from './run.ts'
  * consumer, so that input and output may be endless. Results come in the order of the items, or, with
  * `ordered: false`, as they are ready. The first error stops it: results that are ready and next in
  * order are still given, then the error. With `stopOnError: false` all items run, and one
- * `AggregateError` at the end tells of those that failed; with `settle: true` each result says how its
+ * `AggregateError` at the end lists those that failed; with `settle: true` each result says how its
  * item ended. Leaving the loop, by `break`, `return` or an error, aborts the signals of the items under
  * way, starts nothing more and closes the input.
  *

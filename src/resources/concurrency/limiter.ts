@@ -66,11 +66,11 @@ export interface Limiter {
 }
 
 /**
- * Runs at most `concurrency` functions at a time; the others wait in line, first come first served.
+ * Runs at most `concurrency` functions at a time; the others wait in a queue, first come first served.
  *
  * A function that waited runs in the AsyncLocalStorage context of whoever submitted it. A slot follows
  * the work: after an abort it stays taken until the function has really ended. The line has no bound
- * unless `maxQueue` says so, and a wait in it ends when the line has not moved for `stallTimeout`.
+ * unless `maxQueue` says so, and a wait in it ends when the queue has not moved for `stallTimeout`.
  *
  * **Use it** for work that comes one by one, or share one between several `mapConcurrent`.
  * **Not for** shedding load: that is a bulkhead, which refuses and has a bounded line.
@@ -80,7 +80,7 @@ export interface Limiter {
  *
  * @param concurrency - Whole number from 1, or `Infinity`.
  * @throws TypeError or RangeError if `concurrency` is anything else, or an option is wrong. Calls reject
- * with LimiterFullError, and were not made, when the line is full or does not move.
+ * with LimiterFullError, and were not made, when the queue is full or does not move.
  *
  * @example
  * ```ts

@@ -14,9 +14,9 @@ import { type Items, Run } from './run.ts'
  * It takes the next item when there is room for it, so the input may be endless, slow, or a stream, and
  * is closed (`return()`) whatever way it ends. The first error stops it: nothing new is started, the
  * signals of the items under way are aborted, and it rejects at once with that error, without waiting
- * for them. With `stopOnError: false` all items run, and one `AggregateError` tells of those that
+ * for them. With `stopOnError: false` all items run, and one `AggregateError` lists those that
  * failed; with `settle: true` each result says how its item ended. When `signal` aborts, it rejects at
- * once with exactly `signal.reason`. `onStop` tells what had been done until then.
+ * once with exactly `signal.reason`. `onStop` reports what had been done until then.
  *
  * **Use it** for lists whose every item is a call: never more at a time than the other side can take.
  * **Not for** work that comes one by one (`limiter`), or results that do not fit in memory

@@ -1,4 +1,4 @@
-/** What a pool can do for its users, what it lends, and what it tells of itself. */
+/** What a pool can do for its users, what it lends, and what it reports of itself. */
 
 /// <reference lib="esnext.disposable" preserve="true" />
 import type { HoldfastEvent, Listener } from '../../core/events.ts'
@@ -42,7 +42,7 @@ export interface PoolStats {
   readonly validating: number
   readonly inUse: number
   readonly destroying: number
-  /** Acquires in line. */
+  /** Acquires in the queue. */
   readonly waiting: number
   readonly minSize: number
   readonly maxSize: number
@@ -67,7 +67,7 @@ export interface CloseReport {
   readonly errors: readonly unknown[]
 }
 
-/** Resources that are dear to make, shared by many. */
+/** Resources that are expensive to make, shared by many. */
 export interface Pool<R> extends AsyncDisposable {
   readonly name: string
   /**
@@ -97,13 +97,13 @@ export interface Pool<R> extends AsyncDisposable {
   warmUp(options?: { readonly timeout?: number | undefined }): Promise<void>
   /** Destroys every resource that exists now: the idle at once, the others when they come back. */
   evictAll(): void
-  /** Lends nothing until `resume()`; whoever comes waits in line. */
+  /** Lends nothing until `resume()`; later acquires wait in the queue. */
   suspend(): void
   resume(): void
   /** Takes nobody in any more and serves those who are; true if all came back within `timeout` (10_000 ms). */
   drain(options?: { readonly timeout?: number | undefined }): Promise<boolean>
   /**
-   * Refuses everybody from now on, those in line too, and destroys all: the idle at once, the others when
+   * Refuses everybody from now on, those in the queue too, and destroys all: the idle at once, the others when
    * they come back or, at the latest, when `timeout` (10_000 ms) is over. Further calls share the report.
    */
   close(options?: { readonly timeout?: number | undefined }): Promise<CloseReport>
