@@ -96,10 +96,10 @@ export class Batch {
   takeMany(keys: readonly unknown[], from: number, length: number): number {
     const position = this.keys.length
     this.#live += length
+    const some = keys.slice(from, from + length)
     // As a whole, unless the many that are here would be copied for a few, or the list may have holes.
-    if (position <= length && !keys.includes(undefined)) {
-      this.keys = this.keys.concat(keys.slice(from, from + length))
-    } else for (let at = from; at < from + length; at++) this.keys.push(keys[at])
+    if (position <= length && !some.includes(undefined)) this.keys = this.keys.concat(some)
+    else for (let at = from; at < from + length; at++) this.keys.push(keys[at])
     return position
   }
 

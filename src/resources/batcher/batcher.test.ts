@@ -603,6 +603,24 @@ describe('a batcher', () => {
     expect(answers.flat()).toEqual(keys.map((key) => `value ${key}`))
   })
 
+  it('looks at each key of a list a few times, in however many batches it goes', async () => {
+    let looks = 0
+    const keys = new Proxy(
+      times(2_000, (n) => n),
+      {
+        get(list, at) {
+          looks++
+          return Reflect.get(list, at)
+        },
+      },
+    )
+    const { load } = names({ maxBatchSize: 10 })
+
+    expect(await load.loadMany(keys)).toHaveLength(2_000)
+
+    expect(looks).toBeLessThan(5 * 2_000)
+  })
+
   it('makes no noise when whoever fails is not looked at', async () => {
     await withoutNoise(async () => {
       const { load } = byHand()
