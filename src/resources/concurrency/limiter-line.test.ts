@@ -208,6 +208,28 @@ describe('a slot', () => {
     expect(limit.stats()).toEqual({ running: 0, queued: 0, concurrency: 2 })
   })
 
+  it.each([
+    ['runs at once', false, undefined],
+    ['waits', true, undefined],
+    ['has a signal', false, { signal: new AbortController().signal }],
+    ['has a signal and waits', true, { signal: new AbortController().signal }],
+  ])(
+    'is given back by a call that %s and answers what only looks like a promise',
+    async (...given) => {
+      const [, waits, options] = given
+      const limit = limiter(1)
+      const before = waits ? limit(async () => 1) : undefined
+
+      await expect(limit(() => Object.create(Promise.prototype), options)).rejects.toThrow(
+        TypeError,
+      )
+
+      await before
+      expect(await limit(() => 'next')).toBe('next')
+      expect(limit.stats()).toEqual({ running: 0, queued: 0, concurrency: 1 })
+    },
+  )
+
   it('is given back once by a call that is aborted when it is granted, refused or done', async () => {
     const { clock, limit } = stalling(1)
     const held = gate()

@@ -4,7 +4,7 @@
  */
 import { linkAll } from '../../core/abort.ts'
 import { ambient, signalsOf } from '../../core/ambient.ts'
-import { begin } from '../../core/begin.ts'
+import { begin, hang } from '../../core/begin.ts'
 import { type Clock, systemClock } from '../../core/clock.ts'
 import { capture, rejectNew, resolveNew } from '../../core/handles.ts'
 import {
@@ -160,7 +160,7 @@ class Calls {
   /** With nothing that could call it off. */
   #runPlain(fn: () => unknown): Promise<unknown> {
     if (this.#slots.tryAcquire()) {
-      return begin(fn, undefined as never).then(this.#ok, this.#failed)
+      return hang(begin(fn, undefined as never), this.#ok, this.#failed)
     }
     if (this.#isFull) return Promise.reject(this.#guard.refusal(0))
     const call = new QueuedCall(this.#runs, fn)
@@ -237,7 +237,7 @@ class AbortableCall extends CalledPlace {
       this.#slots.release()
       settle(result)
     }
-    begin(fn, undefined as never).then(end(this.#resolve), end(this.#reject))
+    hang(begin(fn, undefined as never), end(this.#resolve), end(this.#reject))
   }
 
   callOff(reason: unknown): void {

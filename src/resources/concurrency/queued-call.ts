@@ -2,7 +2,7 @@
  * Calls in the line of a limiter that nothing can call off: whoever frees the slot begins the next one,
  * in the async context of its own caller.
  */
-import { begin } from '../../core/begin.ts'
+import { begin, hang } from '../../core/begin.ts'
 import { Scope } from '../../core/scope.ts'
 import type { Place, Slots } from './slots.ts'
 
@@ -52,7 +52,7 @@ export class Runs {
     this.#idle = run.spare
     run.spare = undefined
     run.call = call
-    begin(call.fn, undefined as never).then(run.succeed, run.fail)
+    hang(begin(call.fn, undefined as never), run.succeed, run.fail)
   }
 
   /** The call of `run` has been answered. */

@@ -5,7 +5,7 @@
 
 import { Link, link, unlink } from '../../core/abort.ts'
 import { inheritedDeadline } from '../../core/ambient.ts'
-import { hang, isPlain } from '../../core/begin.ts'
+import { hang } from '../../core/begin.ts'
 import { deferred } from '../../core/deferred.ts'
 import type { HoldfastEvent, Listener } from '../../core/events.ts'
 import { capture, rejectNew, resolveNew } from '../../core/handles.ts'
@@ -76,15 +76,15 @@ class ResourcePool<R> implements Pool<R> {
     if (!isPlainUse) return this.#useWith(fn, options)
     const member = supply.take()
     if (member === undefined) return this.#useLater(fn)
-    let work: T | PromiseLike<T>
+    let work: Promise<T>
     try {
-      work = fn(member.resource as R)
+      // Looked at in here: what it answers may throw when it is touched.
+      work = follow(fn(member.resource as R))
     } catch (error) {
       supply.giveBackFailed(member, error)
       return Promise.reject(error)
     }
-    const promise = isPlain(work) ? work : follow(work)
-    return hang(promise, member.succeed, member.fail) as Promise<T>
+    return hang(work, member.succeed, member.fail) as Promise<T>
   }
 
   acquire(options?: AcquireOptions): Promise<Lease<R>> {
@@ -231,13 +231,14 @@ class ResourcePool<R> implements Pool<R> {
       else cancelling.workEnded(giveBack)
     }
     link(signal, caller)
-    begin(() => fn(resource)).then(
+    hang(
+      begin(() => fn(resource)),
       (value) => {
         unlink(caller)
         back(() => supply.giveBack(member))
-        resolve(value)
+        resolve(value as T)
       },
-      (error: unknown) => {
+      (error) => {
         unlink(caller)
         back(() => supply.giveBackFailed(member, error))
         reject(error)

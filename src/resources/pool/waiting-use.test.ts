@@ -35,6 +35,30 @@ describe('a use that stood in line', () => {
     await pool.close()
   })
 
+  const untouchable: [string, () => unknown][] = [
+    ['a revoked proxy', () => revoked()],
+    ['what only looks like a promise', () => Object.create(Promise.prototype)],
+  ]
+  it.each(
+    untouchable.flatMap(([what, work]) => [
+      [what, 'finds its resource idle', work, false, undefined] as const,
+      [what, 'waits', work, true, undefined] as const,
+      [what, 'has a signal', work, false, { signal: new AbortController().signal }] as const,
+    ]),
+  )('rejects when its work answers %s and %s, and loses no resource', async (...given) => {
+    const [, , work, waits, options] = given
+    const pool = createPool({ create: () => ({}), maxSize: 1, isBroken: () => false })
+    await pool.use(() => 1)
+    const before = waits ? pool.use(async () => 1) : undefined
+
+    await expect(pool.use(work, options)).rejects.toThrow(TypeError)
+
+    await before
+    expect(await pool.use(() => 'next')).toBe('next')
+    expect(pool.stats()).toMatchObject({ created: 1, inUse: 0, waiting: 0 })
+    await pool.close()
+  })
+
   it('is refused in time when a listener serves others while the line is swept', async () => {
     const clock = virtualClock()
     const pool = createPool({
@@ -91,6 +115,12 @@ describe('a use that stood in line', () => {
     expect(pool.stats()).toMatchObject({ total: 0, inUse: 0, waiting: 0 })
   })
 })
+
+function revoked(): object {
+  const { proxy, revoke } = Proxy.revocable({}, {})
+  revoke()
+  return proxy
+}
 
 function thrown(message: string): never {
   throw new Error(message)

@@ -3,7 +3,7 @@
  * caller, which it keeps by being a scope itself: a busy pool makes as many as it has uses.
  */
 import type { Link } from '../../core/abort.ts'
-import { hang, isPlain } from '../../core/begin.ts'
+import { hang } from '../../core/begin.ts'
 import { Scope } from '../../core/scope.ts'
 import { follow } from './hook.ts'
 import type { Waiter } from './line.ts'
@@ -46,11 +46,12 @@ function nothing(): void {}
 
 function begin<R>(member: Member<R>): void {
   const { work } = member.use as WaitingUse<R>
-  let doing: unknown
+  let doing: Promise<unknown>
   try {
-    doing = work(member.resource as R)
+    // Looked at in here: what it answers may throw when it is touched.
+    doing = follow(work(member.resource as R))
   } catch (error) {
     doing = Promise.reject(error)
   }
-  hang(isPlain(doing) ? doing : follow(doing), member.answer, member.refuse)
+  hang(doing, member.answer, member.refuse)
 }
