@@ -8,13 +8,15 @@
 import { Link, link, unlink } from '../../core/abort.ts'
 import { Alarm } from '../../core/alarm.ts'
 import { capture, rejectNew, resolveNew } from '../../core/handles.ts'
-import type { Pulse } from '../../core/pulse.ts'
+import type { Pulse, TurnListener } from '../../core/pulse.ts'
 import type { Member } from './member.ts'
 
 /** How long somebody may wait: one for all who came in the same moment. */
 interface Stay {
-  readonly since: number
-  readonly due: number
+  since: number
+  due: number
+  /** Waits no longer than that, whenever it came. */
+  readonly deadline: number
 }
 
 /** One in line, once. It brings its own links. */
@@ -36,7 +38,7 @@ interface Served<R> {
   readonly member: Member<R>
 }
 
-export class Line<R> {
+export class Line<R> implements TurnListener {
   /** How many wait. */
   size = 0
   #first: Waiter<R> | undefined
@@ -46,25 +48,42 @@ export class Line<R> {
   #stay: Stay | undefined
   readonly #pulse: Pulse
   readonly #alarm: Alarm
+  /** How long one may wait, in ms, if no deadline of its own comes first. */
+  readonly #patience: number
+  #turn = -1
   /** What a waiter is refused with whose time is up. */
   readonly #tooLate: (waited: number) => Error
   /** Somebody left without a resource. */
   readonly #onLeave: () => void
 
-  constructor(pulse: Pulse, tooLate: (waited: number) => Error, onLeave: () => void) {
+  constructor(
+    pulse: Pulse,
+    patience: number,
+    tooLate: (waited: number) => Error,
+    onLeave: () => void,
+  ) {
     this.#pulse = pulse
+    this.#patience = patience
     this.#tooLate = tooLate
     this.#onLeave = onLeave
     this.#alarm = new Alarm(pulse, () => this.#sweep())
   }
 
-  /** Stands in line until `due`. `signal` must not be aborted yet. */
-  join(waiter: Waiter<R>, now: number, due: number, signal: AbortSignal | undefined): void {
+  /** Stands in line, at most until `deadline`. `signal` must not be aborted yet. */
+  join(waiter: Waiter<R>, deadline: number, signal: AbortSignal | undefined): void {
+    const pulse = this.#pulse
+    const now = pulse.now()
+    // An exact clock has no turns that could end.
+    if (!pulse.exact && this.#turn !== pulse.turn) {
+      this.#turn = pulse.turn
+      pulse.atTurnEnd(this)
+    }
     let stay = this.#stay
-    if (stay === undefined || stay.since !== now || stay.due !== due) {
-      stay = { since: now, due }
+    if (stay === undefined || stay.since !== now || stay.deadline !== deadline) {
+      stay = { since: now, due: Math.min(now + this.#patience, deadline), deadline }
       this.#stay = stay
     }
+    const { due } = stay
     waiter.stay = stay
     const last = this.#last
     this.#last = waiter
@@ -79,6 +98,16 @@ export class Line<R> {
       link(signal, waiter.caller)
     }
     if (due < this.#alarm.due) this.#alarm.move(due)
+  }
+
+  /** Nobody waited during a turn that was busy with something else. A deadline passes all the same. */
+  turnEnded(began: number, now: number): void {
+    if (now - began <= 1) return
+    for (const [, stay] of this.#staying()) {
+      if (stay.since !== began) continue
+      stay.since = now
+      stay.due = Math.min(now + this.#patience, stay.deadline)
+    }
   }
 
   /** The first in line leaves it, and is granted `member` by the next `tell`. Must not be empty. */

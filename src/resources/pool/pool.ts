@@ -270,11 +270,9 @@ class ResourcePool<R> implements Pool<R> {
     // Only those count as waiting who wait for somebody else's release.
     const room = supply.suspended ? 0 : settings.limit - inventory.lent.size
     if (line.size >= settings.maxWaiting + room) return waiter.reject(supply.full())
-    const now = supply.pulse.now()
     const inherited = inheritedDeadline(settings.clock)
-    const due = Math.min(now + settings.acquireTimeout, deadline, inherited)
     if (supply.watchesLoans) waiter.borrower = new Error('borrowed here')
-    line.join(waiter, now, due, signal)
+    line.join(waiter, Math.min(deadline, inherited), signal)
     // All are lent: nothing can be done but wait.
     if (allLent) return
     supply.maker.knock()

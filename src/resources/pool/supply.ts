@@ -39,7 +39,7 @@ export class Supply<R> extends Voice<R> implements Orderer<R>, Ward<R>, Lender<R
     this.keeper = new Keeper(this)
     this.watchesLoans = settings.leakTimeout !== Number.POSITIVE_INFINITY
     const tooLate = (waited: number): Error => this.tooLate(waited, this.maker.lastFailure)
-    this.line = new Line(this.pulse, tooLate, () => this.balance())
+    this.line = new Line(this.pulse, settings.acquireTimeout, tooLate, () => this.balance())
   }
 
   get waiting(): number {
