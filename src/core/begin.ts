@@ -10,10 +10,15 @@ export function begin(
 ): Promise<unknown> {
   try {
     const work = operation(context)
-    return isPlain(work) ? work : new Promise((resolve) => resolve(work))
+    return isPlain(work) ? work : adopt(work)
   } catch (error) {
     return Promise.reject(error)
   }
+}
+
+/** Apart, since a closure in a function costs each of its calls a context, made or not. */
+export function adopt<T>(work: T | PromiseLike<T>): Promise<T> {
+  return new Promise((resolve) => resolve(work))
 }
 
 /** Hangs handlers on a promise. What only looks like one has a `then` that throws. */

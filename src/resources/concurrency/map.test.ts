@@ -212,6 +212,40 @@ describe('mapConcurrent', () => {
     expect(await late.promise).toMatchObject({ aborted: true, reason: new Error('down') })
   })
 
+  it('sees what an array gains and loses while it is mapped', async () => {
+    const items = [1, 2, 3, 4]
+    const seen = await mapConcurrent(
+      items,
+      async (item) => {
+        if (item === 1) items.push(5)
+        if (item === 3) items.length = 4
+        return item
+      },
+      { concurrency: 1 },
+    )
+    expect(seen).toEqual([1, 2, 3, 4])
+  })
+
+  it('maps the holes of an array as undefined, and an undefined item as itself', async () => {
+    const items = [1, undefined, 3, 4]
+    delete items[2]
+    expect(await mapConcurrent(items, async (item) => [item])).toEqual([
+      [1],
+      [undefined],
+      [undefined],
+      [4],
+    ])
+  })
+
+  it('asks an array that brings an iterator of its own', async () => {
+    class Doubled extends Array<number> {
+      override *[Symbol.iterator](): ArrayIterator<number> {
+        for (let at = 0; at < this.length; at++) yield (this[at] as number) * 2
+      }
+    }
+    expect(await mapConcurrent(Doubled.of(1, 2, 3), async (item) => item)).toEqual([2, 4, 6])
+  })
+
   it.each([
     ['throws', () => [][Symbol.iterator].call(undefined as never)],
     ['is no iterable', () => 42],

@@ -17,6 +17,9 @@ import { CalledPlace, type Place, Slots } from './slots.ts'
 /** Items that have a finite or endless number, now or later. */
 export type Items<T> = Iterable<T> | AsyncIterable<T>
 
+/** No item: one may be anything, `undefined` too. */
+const NONE = Symbol('none')
+
 export abstract class Run implements Watcher {
   started = 0
   running = 0
@@ -34,6 +37,8 @@ export abstract class Run implements Watcher {
   readonly #watched = new Set<Item>()
   #policySignal: AbortController | undefined
   #source: Iterator<unknown> | AsyncIterator<unknown> | undefined
+  /** In place of a source: a plain array is read by index, which costs no object per item. */
+  #list: readonly unknown[] | undefined
   #isAsync = false
   /** The input has no more. */
   #exhausted = false
@@ -129,6 +134,10 @@ export abstract class Run implements Watcher {
     const items = this.#items as Partial<AsyncIterable<unknown> & Iterable<unknown>>
     const async = items?.[Symbol.asyncIterator]
     const open = async ?? items?.[Symbol.iterator]
+    if (open === Array.prototype.values && Array.isArray(items)) {
+      this.#list = items
+      return
+    }
     if (typeof open !== 'function') {
       throw new TypeError(`mapConcurrent: items must be iterable, but were ${show(items)}`)
     }
@@ -139,14 +148,16 @@ export abstract class Run implements Watcher {
   async #recruit(): Promise<void> {
     while (this.#goesOn) {
       if (!this.hasRoom()) {
-        await this.#waitForRoom()
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve
+        })
         continue
       }
       // Read before a permit is taken: a slow input must not hold what others share.
-      const step = this.#isAsync ? await this.#read() : undefined
+      const first = this.#isAsync ? await this.#read() : NONE
       if (!this.#goesOn) return
       if (!this.slots.tryAcquire() && !(await this.#waitInLine())) return
-      this.#lane(step)
+      this.#lane(first)
     }
   }
 
@@ -171,21 +182,15 @@ export abstract class Run implements Watcher {
     return false
   }
 
-  #waitForRoom(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#wake = resolve
-    })
-  }
-
-  async #lane(first: IteratorResult<unknown> | undefined): Promise<void> {
-    for (let step = first ?? this.#take(); step !== undefined; step = this.#take()) {
+  async #lane(first: unknown): Promise<void> {
+    for (let value = first === NONE ? this.#take() : first; value !== NONE; value = this.#take()) {
       const item = new Item(this, this.started++)
       this.running++
       try {
-        const value = await this.#call(step.value, item)
+        const result = await this.#call(value, item)
         this.#end(item)
-        if (this.over) this.late(value)
-        else this.succeeded(item.index, value)
+        if (this.over) this.late(result)
+        else this.succeeded(item.index, result)
       } catch (error) {
         this.#end(item)
         this.failures++
@@ -215,30 +220,34 @@ export abstract class Run implements Watcher {
     })
   }
 
-  /** The next item of an input that has it at once. */
-  #take(): IteratorResult<unknown> | undefined {
-    if (this.over || this.#exhausted || !this.hasRoom()) return undefined
+  /** The next item of an input that has it at once, or `NONE`. */
+  #take(): unknown {
+    if (this.over || this.#exhausted || !this.hasRoom()) return NONE
     try {
-      const step = (this.#source as Iterator<unknown>).next()
-      if (step.done !== true) return checked(step)
+      const list = this.#list
+      if (list === undefined) {
+        const step = (this.#source as Iterator<unknown>).next()
+        if (step.done !== true) return checked(step).value
+      } else if (this.started < list.length) return list[this.started]
     } catch (error) {
-      return void this.#broken(error)
+      this.#broken(error)
+      return NONE
     }
     this.#exhausted = true
     this.#leaveLine()
-    return undefined
+    return NONE
   }
 
-  async #read(): Promise<IteratorResult<unknown> | undefined> {
+  async #read(): Promise<unknown> {
     try {
       const step = await (this.#source as AsyncIterator<unknown>).next()
-      if (step.done !== true) return checked(step)
+      if (step.done !== true) return checked(step).value
       this.#exhausted = true
       this.#lookDone()
     } catch (error) {
       this.#broken(error)
     }
-    return undefined
+    return NONE
   }
 
   /** An input that threw has closed itself. */

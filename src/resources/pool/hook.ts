@@ -3,7 +3,7 @@
  * answers late ends exactly once, in time, and what comes afterwards is nobody's error.
  */
 
-import { isPlain } from '../../core/begin.ts'
+import { adopt, isPlain } from '../../core/begin.ts'
 import { type Clock, inNextTurn, type Timer } from '../../core/clock.ts'
 import { TimeoutError } from '../../core/errors.ts'
 import { LazySignal } from '../../core/lazy-signal.ts'
@@ -81,7 +81,7 @@ export function begin<T>(run: () => T | PromiseLike<T>): Promise<T> {
 
 /** One native promise for whatever a function handed out. */
 export function follow<T>(work: T | PromiseLike<T>): Promise<T> {
-  return isPlain(work) ? work : new Promise((resolve) => resolve(work))
+  return isPlain(work) ? work : adopt(work)
 }
 
 export function tooLong({ pool, limit, what }: Bounds): TimeoutError {

@@ -1,6 +1,6 @@
 /**
  * What the pool has, as a plain state machine: every resource is in exactly one set, and every change
- * of set is one call of `#move`. It decides nothing by time, calls nobody and waits for nothing.
+ * of set is one call of `#change`. It decides nothing by time, calls nobody and waits for nothing.
  *
  * A new resource and one that was validated go to somebody in line or to the idle; from there they are
  * lent, and come back, through `tending` where there is something to reset. From anywhere a resource can
@@ -54,6 +54,13 @@ export class Inventory<R> {
     return member
   }
 
+  /** As `lend`, for what `next` has shown. */
+  lendNext(member: Member<R>): void {
+    if (this.#newestFirst) this.#shelf.pop()
+    else this.#shelf.shift()
+    this.#change(member, this.lent)
+  }
+
   lend(member: Member<R>): void {
     this.#move(member, this.lent)
   }
@@ -90,9 +97,12 @@ export class Inventory<R> {
   }
 
   #move(member: Member<R>, to: Place): void {
-    const from = member.place
-    if (from === this.idle) this.#unlink(member)
-    from.size--
+    if (member.place === this.idle) this.#unlink(member)
+    this.#change(member, to)
+  }
+
+  #change(member: Member<R>, to: Place): void {
+    member.place.size--
     to.size++
     member.place = to
   }

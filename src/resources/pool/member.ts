@@ -1,6 +1,7 @@
 /**
  * One resource of a pool, from the moment its place is taken until that place is free again.
  */
+import type { Pulse } from '../../core/pulse.ts'
 import type { RandomSource } from '../../core/random.ts'
 
 /** One of the sets that a resource can be in. It is always in exactly one. */
@@ -39,6 +40,8 @@ export class Member<R> {
   expiresAt: number = Number.POSITIVE_INFINITY
   /** Until then it is lent without being looked at. */
   freshUntil = 0
+  /** In which turn of the loop it last came back, fit to be lent: within that turn nothing can have changed. */
+  turn = -1
   /** When its last loan ended, or when it was made. */
   usedAt = 0
   /** When it was last known to be alive. */
@@ -86,6 +89,11 @@ export class Member<R> {
     if (++this.uses === maxUses) this.condemn('lent maxUses times')
   }
 
+  /** It has come back. An exact clock has no turns: there time may pass from one line to the next. */
+  noteReturn({ exact, turn }: Pulse): void {
+    if (!exact && this.usedAt < this.freshUntil) this.turn = turn
+  }
+
   /** Says that it must not be lent again. The first reason stays. */
   condemn(verdict: string, fault?: unknown): void {
     if (this.verdict !== undefined) return
@@ -93,6 +101,7 @@ export class Member<R> {
     this.fault = fault
     this.expiresAt = Number.NEGATIVE_INFINITY
     this.freshUntil = Number.NEGATIVE_INFINITY
+    this.turn = -1
   }
 }
 

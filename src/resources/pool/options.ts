@@ -195,7 +195,11 @@ export function settle<R>(given: PoolOptions<R>): Settings<R> {
         ? -1
         : options.maxUses,
     keepaliveInterval,
-    freshFor: validate === undefined ? Number.POSITIVE_INFINITY : (options.validateAfter ?? 500),
+    // Of 0 nothing is ever fresh, not even within one turn of the loop.
+    freshFor:
+      validate === undefined
+        ? Number.POSITIVE_INFINITY
+        : (options.validateAfter ?? 500) || Number.NEGATIVE_INFINITY,
     careAfter: Math.min(idleTimeout, keepaliveInterval * (1 - KEEPALIVE_SPREAD)),
     leakTimeout: options.leakTimeout ?? Number.POSITIVE_INFINITY,
     order: options.order ?? 'lifo',

@@ -50,8 +50,9 @@ export class Supply<R> extends Voice<R> implements Orderer<R>, Ward<R>, Lender<R
   take(): Member<R> | undefined {
     const member = this.inventory.next
     if (member === undefined || this.suspended) return undefined
-    if (this.pulse.now() >= member.freshUntil) return undefined
-    this.#lend(member)
+    if (member.turn !== this.pulse.turn && this.pulse.now() >= member.freshUntil) return undefined
+    this.inventory.lendNext(member)
+    member.countUse(this.settings.maxUses)
     if (this.watchesLoans) this.watchLoan(member, new Error('borrowed here'))
     return member
   }
@@ -94,6 +95,13 @@ export class Supply<R> extends Voice<R> implements Orderer<R>, Ward<R>, Lender<R
   /** A loan has ended well. */
   giveBack(member: Member<R>): void {
     if (member.place !== this.inventory.lent) return
+    const stays = this.phase === 'open' && !this.settings.overflows
+    const isFit = stays && member.turn === this.pulse.turn
+    if (isFit && this.line.size === 0) this.inventory.shelve(member, false)
+    else if (!(isFit && this.#passes(member))) this.#takeBack(member)
+  }
+
+  #takeBack(member: Member<R>): void {
     const now = this.pulse.now()
     if (now >= member.expiresAt) this.#retire(member)
     else if (this.settings.reset !== undefined) this.#look(member, 'reset')
@@ -103,22 +111,20 @@ export class Supply<R> extends Voice<R> implements Orderer<R>, Ward<R>, Lender<R
         member.usedAt = now
         this.#seen(member, now)
       }
-      if (this.line.size === 0 && this.phase === 'open' && !this.settings.overflows) {
-        return this.inventory.shelve(member, false)
-      }
-      if (this.#passesOn) {
-        member.countUse(this.settings.maxUses)
-        return this.line.pass(member)
-      }
+      member.noteReturn(this.pulse)
+      if (this.phase === 'open' && this.#passes(member)) return
       this.#offer(member, false)
     }
     if (this.phase === 'open') this.line.tell()
     else this.balance()
   }
 
-  /** What comes back stays lent: somebody waits, and nobody watches. */
-  get #passesOn(): boolean {
-    return this.line.size > 0 && this.phase === 'open' && !this.suspended && !this.watchesLoans
+  /** To the first in line, if there is one: it stays lent, unless its loans are watched. */
+  #passes(member: Member<R>): boolean {
+    if (this.line.size === 0 || this.suspended || this.watchesLoans) return false
+    member.countUse(this.settings.maxUses)
+    this.line.pass(member)
+    return true
   }
 
   /** The work on a lent resource has failed. */
@@ -126,7 +132,7 @@ export class Supply<R> extends Voice<R> implements Orderer<R>, Ward<R>, Lender<R
     const { isBroken } = this.settings
     let broken = true
     try {
-      broken = isBroken === undefined || isBroken(error, member.resource as R) !== false
+      broken = isBroken?.(error, member.resource as R) !== false
     } catch {
       // Whoever cannot tell whether it is broken must not lend it again.
     }
@@ -242,13 +248,9 @@ export class Supply<R> extends Voice<R> implements Orderer<R>, Ward<R>, Lender<R
 
   #serve(member: Member<R>): void {
     const { borrower } = this.line.serve(member)
-    this.#lend(member)
-    if (this.watchesLoans) this.watchLoan(member, borrower)
-  }
-
-  #lend(member: Member<R>): void {
     this.inventory.lend(member)
     member.countUse(this.settings.maxUses)
+    if (this.watchesLoans) this.watchLoan(member, borrower)
   }
 
   #retire(member: Member<R>): void {
