@@ -66,7 +66,12 @@ export function checkOrder(
 
 function areSame(some: readonly unknown[], others: readonly unknown[]): boolean {
   if (some.length !== others.length) return false
-  for (let at = 0; at < some.length; at++) if (!Object.is(some[at], others[at])) return false
+  for (let at = 0; at < some.length; at++) {
+    // As a Map tells keys apart: NaN is itself, and 0 is -0.
+    const one = some[at]
+    const other = others[at]
+    if (one !== other && !(Number.isNaN(one) && Number.isNaN(other))) return false
+  }
   return true
 }
 

@@ -44,8 +44,6 @@ export class Batch {
   readonly #owner: Owner
   /** Where keys are known by something else. */
   readonly #ids: unknown[] | undefined
-  /** Positions that somebody waits for. */
-  #live = 0
   /** Where nobody waits any more; and how many wait, where it is more than one. */
   #gone: Set<number> | undefined
   #sharers: Map<number, number> | undefined
@@ -64,8 +62,9 @@ export class Batch {
     return this.#ids ?? this.keys
   }
 
+  /** Positions that somebody waits for. */
   get live(): number {
-    return this.#live
+    return this.keys.length - (this.#gone?.size ?? 0)
   }
 
   get signal(): AbortSignal {
@@ -82,20 +81,17 @@ export class Batch {
     const position = this.keys.push(key) - 1
     this.#ids?.push(id)
     this.#positions?.set(id, position)
-    this.#live++
     return position
   }
 
   /** As `add` and `promiseOf`, for a key that is its own id. */
   take(key: unknown): Promise<unknown> {
-    this.#live++
     return this.promiseOf(this.keys.push(key) - 1)
   }
 
   /** Takes `length` keys in, which are their own ids; the position of the first. */
   takeMany(keys: readonly unknown[], from: number, length: number): number {
     const position = this.keys.length
-    this.#live += length
     const some = keys.slice(from, from + length)
     // As a whole, unless the many that are here would be copied for a few, or the list may have holes.
     if (position <= length && !some.includes(undefined)) this.keys = this.keys.concat(some)
@@ -124,7 +120,7 @@ export class Batch {
   /** Somebody waits for every key, and none is there twice. */
   get #isPlain(): boolean {
     const { length } = this.keys
-    if (this.#live !== length) return false
+    if (this.live !== length) return false
     if (this.#different !== length && !allDiffer(this.ids)) return false
     this.#different = length
     return true
@@ -132,11 +128,9 @@ export class Batch {
 
   /** One more waits for the key at `position`. */
   share(position: number): void {
-    if (this.#gone?.delete(position)) this.#live++
-    else {
-      this.#sharers ??= new Map()
-      this.#sharers.set(position, (this.#sharers.get(position) ?? 1) + 1)
-    }
+    if (this.#gone?.delete(position)) return
+    this.#sharers ??= new Map()
+    this.#sharers.set(position, (this.#sharers.get(position) ?? 1) + 1)
   }
 
   /** One less does, and nobody else is touched. */
@@ -149,13 +143,12 @@ export class Batch {
     }
     this.#gone ??= new Set()
     this.#gone.add(position)
-    this.#live--
     if (this.state !== 'sent') {
       // Made anew when it is needed: the same key may stand at another position too.
       this.#positions = undefined
       this.#owner.forget(this, position)
     }
-    if (this.#live === 0) this.#owner.deserted(this)
+    if (this.live === 0) this.#owner.deserted(this)
   }
 
   /** A promise of the value at `position`. */
@@ -171,7 +164,7 @@ export class Batch {
   /** What is sent: each key that somebody waits for, once if `dedupes`. */
   pack(dedupes: boolean): Parcel {
     const { keys, ids } = this
-    const isPlain = dedupes ? this.#isPlain : this.#live === keys.length
+    const isPlain = dedupes ? this.#isPlain : this.live === keys.length
     if (isPlain) return { keys, index: undefined }
     const wanted: unknown[] = []
     const known = new Map<unknown, number>()
@@ -244,7 +237,8 @@ function nothing(): void {}
 /** Numbers that only rise, as from a sorted list, need no set. */
 function allDiffer(ids: readonly unknown[]): boolean {
   let last = Number.NEGATIVE_INFINITY
-  for (const id of ids) {
+  for (let at = 0; at < ids.length; at++) {
+    const id = ids[at]
     if (typeof id !== 'number' || !(id > last)) return new Set(ids).size === ids.length
     last = id
   }

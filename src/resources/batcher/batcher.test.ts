@@ -71,6 +71,43 @@ describe('a batch', () => {
     expect(batches).toEqual([[1, 2]])
   })
 
+  it('leaves one thing to do at the end of a turn, however many batches it has filled', async () => {
+    const pending = () => process.getActiveResourcesInfo().filter((what) => what === 'Immediate')
+    const { batches, load } = names({ maxBatchSize: 2 })
+    const before = pending().length
+    for (let round = 0; round < 100; round++) await load.loadMany([1, 2])
+    expect(batches).toHaveLength(100)
+    expect(pending().length - before).toBeLessThanOrEqual(1)
+  })
+
+  it('goes at the end of the turn, also after a full one of the same turn', async () => {
+    const { batches, load } = names({ maxBatchSize: 2 })
+    await load.loadMany([1, 2])
+    await Promise.all([load.load(3), load.loadMany([4, 5])])
+    expect(batches).toEqual([[1, 2], [3, 4], [5]])
+    await load.load(6)
+    expect(batches.at(-1)).toEqual([6])
+  })
+
+  it('gives a list without holes, whatever the answer has', async () => {
+    const answers: [number[], string[], unknown[]][] = [
+      [[1, 2, 3], new Array(3), [undefined, undefined, undefined]],
+      [
+        [0, Number.NaN],
+        ['zero', 'none'],
+        ['zero', 'none'],
+      ],
+    ]
+    for (const [keys, answer, expected] of answers) {
+      const load = batcher<number, string>(async () => answer)
+      const values = await load.loadMany(keys)
+      expect(Object.keys(values)).toEqual(keys.map((_, at) => String(at)))
+      expect(values).toEqual(expected)
+      // A list of its own: who changes it changes nobody's answer.
+      expect(values).not.toBe(answer)
+    }
+  })
+
   it('never has more than maxBatchSize keys', async () => {
     const { batches, load } = names({ maxBatchSize: 2 })
     await Promise.all([1, 2, 3, 1].map((id) => load.load(id)))

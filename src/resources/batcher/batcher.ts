@@ -6,7 +6,7 @@ import { ambient } from '../../core/ambient.ts'
 import { checkOption, fn, readOptions, show } from '../../core/options.ts'
 import { stackless } from '../../core/stackless.ts'
 import type { Batch } from './batch.ts'
-import { Entry } from './cache.ts'
+import { type AnswerCache, Entry } from './cache.ts'
 import {
   type Batcher,
   type BatcherOptions,
@@ -77,14 +77,16 @@ class KeyBatcher extends Dispatcher implements Batcher<unknown, unknown> {
   #closed: Promise<void> | undefined
   /** Neither the cache nor the batch is asked whether a key is known already. */
   readonly #isPlain: boolean
-  /** The cache knows its answers by the keys themselves, and may be asked. */
-  #asksByKey: boolean
-  /** Keys that a batch takes without another look: it is neither full then, nor the queue. */
+  /** The cache, if it knows its answers by the keys themselves and may be asked. */
+  #known: AnswerCache | undefined
+  /** Keys that a batch takes without another look: it is neither full then, nor the queue; 0 unless plain. */
   #room = 0
   /** Where the last load went. */
   #into: Batch | undefined
   #at = 0
   #loads = 0
+  /** Loads that found their answer there. */
+  #found = 0
 
   constructor(
     loadMany: LoadMany<unknown, unknown>,
@@ -95,26 +97,23 @@ class KeyBatcher extends Dispatcher implements Batcher<unknown, unknown> {
     this.#maxBatchSize = options.maxBatchSize ?? 1000
     this.#maxQueue = options.maxQueue ?? 100_000
     this.#isPlain = this.cache === undefined && this.idOf === undefined
-    this.#asksByKey = this.cache !== undefined && this.idOf === undefined
+    this.#known = this.idOf === undefined ? this.cache : undefined
   }
 
   load(key: unknown, options?: LoadOptions): Promise<unknown> {
     if (options !== undefined || ambient.source !== undefined) return this.#loadWith(key, options)
     const { open } = this
-    if (open !== undefined && this.#isPlain && open.keys.length < this.#room) {
+    if (open !== undefined && open.keys.length < this.#room) {
       // The load that is made most often: one more key for a batch that fills.
       this.#loads++
       this.queued++
       return open.take(key)
     }
-    if (this.#asksByKey) {
-      // What a cache is for: an answer that is there.
-      const known = this.cache?.get(key)?.promise
-      if (known !== undefined) {
-        this.#loads++
-        this.hits++
-        return known
-      }
+    // What a cache is for: an answer that is there.
+    const known = this.#known?.get(key)?.promise
+    if (known !== undefined) {
+      this.#found++
+      return known
     }
     return this.#loadAnyhow(key)
   }
@@ -159,7 +158,7 @@ class KeyBatcher extends Dispatcher implements Batcher<unknown, unknown> {
   async close(options?: LoadOptions): Promise<void> {
     const { signal } = readOptions('batcher', options, loadChecks)
     this.#room = 0
-    this.#asksByKey = false
+    this.#known = undefined
     this.#closed ??= this.flush()
     if (signal === undefined) return this.#closed
     const drop = (): void => this.dropAll(signal.reason)
@@ -174,8 +173,8 @@ class KeyBatcher extends Dispatcher implements Batcher<unknown, unknown> {
   stats(): BatcherStats {
     return {
       name: this.name,
-      loads: this.#loads,
-      hits: this.hits,
+      loads: this.#loads + this.#found,
+      hits: this.hits + this.#found,
       batches: this.batchesSent,
       keys: this.keysSent,
       failed: this.failed,
@@ -221,7 +220,7 @@ class KeyBatcher extends Dispatcher implements Batcher<unknown, unknown> {
   #join(keys: readonly unknown[], group: Group): void {
     for (let target = 0; target < keys.length; target++) {
       const { open } = this
-      if (open !== undefined && this.#isPlain && open.keys.length < this.#room) {
+      if (open !== undefined && open.keys.length < this.#room) {
         // As in `load`, and as many at a time as there is room for.
         const length = Math.min(keys.length - target, this.#room - open.keys.length)
         group.expect(target, open, open.takeMany(keys, target, length), length)
@@ -283,7 +282,9 @@ class KeyBatcher extends Dispatcher implements Batcher<unknown, unknown> {
       this.cache.expect(id, entry)
     }
     // The queue may be shorter than what waits in this batch and others may join.
-    this.#room = Math.min(this.#maxBatchSize - 1, position + this.#maxQueue - this.queued)
+    if (this.#isPlain) {
+      this.#room = Math.min(this.#maxBatchSize - 1, position + this.#maxQueue - this.queued)
+    }
     if (position + 1 < this.#maxBatchSize) return
     if (this.dedupes && !batch.isFull(this.#maxBatchSize)) return
     this.open = undefined

@@ -7,14 +7,15 @@ import { pulseOf } from '../../core/pulse.ts'
 
 /** What is known of a key: its answer, or the batch that will bring it. */
 export class Entry {
-  value: unknown = undefined
+  // First what a hit reads, so that it is one line of the processor's cache.
   /** Of the value, made when first asked for. */
   promise: Promise<unknown> | undefined = undefined
+  used = false
+  value: unknown = undefined
   /** The batch and the position in it, until it is answered. */
   batch: unknown
   position: number
   expires: number = Number.POSITIVE_INFINITY
-  used = false
 
   constructor(batch: unknown, position: number) {
     this.batch = batch
@@ -26,6 +27,8 @@ export class AnswerCache {
   readonly #entries = new Map<unknown, Entry>()
   readonly #maxSize: number
   readonly #ttl: number
+  /** Answers grow too old. */
+  readonly #ages: boolean
   readonly #clock: Clock
   #answered = 0
 
@@ -36,6 +39,7 @@ export class AnswerCache {
   ) {
     this.#maxSize = maxSize
     this.#ttl = ttl
+    this.#ages = ttl !== Number.POSITIVE_INFINITY
     this.#clock = clock
   }
 
@@ -48,11 +52,12 @@ export class AnswerCache {
   get(id: unknown): Entry | undefined {
     const entry = this.#entries.get(id)
     if (entry === undefined) return undefined
-    if (entry.expires !== Number.POSITIVE_INFINITY && entry.expires <= this.#now()) {
+    if (this.#ages && entry.expires <= this.#now()) {
       this.delete(id)
       return undefined
     }
-    entry.used = true
+    // Written once: who is asked for often is only read.
+    if (!entry.used) entry.used = true
     return entry
   }
 
@@ -66,7 +71,7 @@ export class AnswerCache {
     entry.batch = undefined
     entry.value = value
     if (this.#entries.get(id) !== entry) return
-    if (this.#ttl !== Number.POSITIVE_INFINITY) entry.expires = this.#now() + this.#ttl
+    if (this.#ages) entry.expires = this.#now() + this.#ttl
     entry.used = false
     if (++this.#answered > this.#maxSize) this.#makeRoom()
   }

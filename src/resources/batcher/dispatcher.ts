@@ -30,6 +30,7 @@ export abstract class Dispatcher implements Owner {
   protected keysSent = 0
   protected failed = 0
   protected hits = 0
+  #turns = false
   readonly #loadMany: LoadMany<unknown, unknown>
   readonly #options: BatcherOptions
 
@@ -88,9 +89,21 @@ export abstract class Dispatcher implements Owner {
     batch.go = resolveNew as () => void
     told.then(() => this.#send(batch))
     const { maxWait = 0 } = this.#options
-    if (maxWait === 0) nextTurn(() => this.due(batch))
+    if (maxWait === 0) this.#goAtTurnEnd()
     else batch.timer = this.clock.setTimer(() => this.due(batch), maxWait)
     return batch
+  }
+
+  /** One for all batches of a turn: full ones go before it ends, and nothing must hold on to them. */
+  #goAtTurnEnd(): void {
+    if (this.#turns) return
+    this.#turns = true
+    nextTurn(this.#turnEnded)
+  }
+
+  readonly #turnEnded = (): void => {
+    this.#turns = false
+    if (this.open !== undefined) this.due(this.open)
   }
 
   protected full(maxQueue: number): BatcherFullError {

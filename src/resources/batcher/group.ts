@@ -6,14 +6,24 @@ import type { Batch, Part } from './batch.ts'
 
 /** The keys of one `loadMany`, wherever they went. */
 export class Group {
-  readonly values: unknown[]
+  readonly size: number
+  #values: unknown[] | undefined
   readonly #parts = new Map<Batch, BatchPart>()
   #last: BatchPart | undefined
   #left = 0
   #resolve: ((values: unknown[]) => void) | undefined
 
   constructor(size: number) {
-    this.values = new Array(size)
+    this.size = size
+  }
+
+  get values(): unknown[] {
+    this.#values ??= new Array(this.size)
+    return this.#values
+  }
+
+  set values(values: unknown[]) {
+    this.#values = values
   }
 
   /** The values from `target` on will be those from `position` on in the batch. */
@@ -70,6 +80,12 @@ class BatchPart implements Part {
 
   fill(values: readonly unknown[]): void {
     const runs = this.#runs
+    if (runs[2] === this.#group.size) {
+      // All of it, in order, from one batch: copied as a whole.
+      const from = runs[1] as number
+      this.#group.values = withoutHoles(values.slice(from, from + this.#group.size))
+      return this.#group.partDone()
+    }
     const { values: targets } = this.#group
     for (let run = 0; run < runs.length; run += 3) {
       const target = runs[run] as number
@@ -98,4 +114,9 @@ class BatchPart implements Part {
       for (let step = 0; step < length; step++) visit(target + step, position + step)
     }
   }
+}
+
+/** Whoever maps the values would pass over a hole. */
+function withoutHoles(values: unknown[]): unknown[] {
+  return values.includes(undefined) ? Array.from(values) : values
 }

@@ -6,8 +6,11 @@
 import { capture, rejectNew, resolveNew } from '../../core/handles.ts'
 
 export class Handout {
-  readonly #asked: number[] = []
+  /** How many have asked, and were given theirs. */
+  #asked = 0
   #given = 0
+  /** Who asked for which position; undefined while they come in order, as they mostly do. */
+  #positions: number[] | undefined
   #values: readonly unknown[] = []
   readonly #come: Promise<unknown> = new Promise(capture)
   readonly #resolve: (value: unknown) => void = resolveNew
@@ -15,7 +18,9 @@ export class Handout {
 
   /** The value at `position`: rejected if it is an `Error`. */
   promiseOf(position: number): Promise<unknown> {
-    this.#asked.push(position)
+    if (position !== this.#asked) this.#positions ??= upTo(this.#asked)
+    this.#positions?.push(position)
+    this.#asked++
     return this.#come.then(this.#next)
   }
 
@@ -29,8 +34,14 @@ export class Handout {
   }
 
   readonly #next = (): unknown => {
-    const value = this.#values[this.#asked[this.#given++] as number]
+    const turn = this.#given++
+    const value =
+      this.#values[this.#positions === undefined ? turn : (this.#positions[turn] as number)]
     if (value instanceof Error) throw value
     return value
   }
+}
+
+function upTo(length: number): number[] {
+  return Array.from({ length }, (_, position) => position)
 }
