@@ -259,7 +259,7 @@ export type {
   Mapper,
   MapReport,
 } from './resources/concurrency/options.ts'
-export type { Items } from './resources/concurrency/run.ts'
+export type { Items } from './resources/concurrency/source.ts'
 // Work that is accepted now and done later, kept in memory.
 export { memoryQueue } from './resources/deferred-queue/memory-queue.ts'
 export type { QueueOptions } from './resources/deferred-queue/options.ts'

@@ -6,7 +6,7 @@ import { type Check, fn, optional, readOptions, withMethods } from '../../core/o
 import type { AlternativeOf, PolicyLike } from '../../core/policy.ts'
 import { runMap } from './map.ts'
 import { type AnyPolicy, type ItemContext, type MapOptions, mapChecks } from './options.ts'
-import type { Items } from './run.ts'
+import type { Items } from './source.ts'
 
 /** What `fetchAll` calls: `fetch`, or anything that is called the same way. */
 export type Fetch = (url: string | URL, init: RequestInit) => PromiseLike<Response>

@@ -3,7 +3,7 @@
  * at once never do.
  */
 import type { ExecuteOptions } from '../../core/policy.ts'
-import type { ItemContext } from './options.ts'
+import type { AnyPolicy, ItemContext, Mapper } from './options.ts'
 
 /** The part of a run that its items know. */
 export interface Watcher {
@@ -39,7 +39,7 @@ export class Item implements ItemContext {
 }
 
 /** The same inside a policy, whose attempt has a signal of its own. */
-export class PolicyItem implements ItemContext {
+class PolicyItem implements ItemContext {
   readonly index: number
   readonly #inner: ExecuteOptions | undefined
   readonly #signal: AbortSignal
@@ -53,4 +53,18 @@ export class PolicyItem implements ItemContext {
   get signal(): AbortSignal {
     return this.#inner?.signal ?? this.#signal
   }
+}
+
+/** Apart from where it is called: a closure in a function costs each of its calls a context, made or not. */
+export function callUnder(
+  policy: AnyPolicy,
+  fn: Mapper<unknown, unknown>,
+  value: unknown,
+  index: number,
+  signal: AbortSignal,
+): unknown {
+  return policy.execute((inner) => fn(value, new PolicyItem(index, inner, signal)), {
+    signal,
+    args: [value],
+  })
 }

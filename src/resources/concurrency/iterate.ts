@@ -7,7 +7,8 @@ import type { AlternativeOf, PolicyLike } from '../../core/policy.ts'
 import { WaitQueue } from '../../core/queue.ts'
 import { allFailed } from './map.ts'
 import { type AnyPolicy, type IterateOptions, iterateChecks, type Mapper } from './options.ts'
-import { type Items, Run } from './run.ts'
+import { Run } from './run.ts'
+import type { Items } from './source.ts'
 
 /**
  * Calls `fn` with every item, at most `concurrency` at a time, and gives the results one by one.

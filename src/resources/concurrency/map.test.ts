@@ -37,6 +37,10 @@ async function* slowly(count: number): AsyncGenerator<number> {
   for (let n = 0; n < count; n++) yield n
 }
 
+function fail(): never {
+  throw new Error('no such item')
+}
+
 describe('mapConcurrent', () => {
   it('gives all results in the order of the items', async () => {
     expect(await mapConcurrent(numbers, double)).toEqual(numbers.map((n) => n * 2))
@@ -224,6 +228,49 @@ describe('mapConcurrent', () => {
       { concurrency: 1 },
     )
     expect(seen).toEqual([1, 2, 3, 4])
+  })
+
+  it('gives as many results as an array had items, also when it has become shorter', async () => {
+    const items = [1, 2, 3, 4, 5]
+    const results = await mapConcurrent(
+      items,
+      async (item) => {
+        items.length = 2
+        return item
+      },
+      { concurrency: 1 },
+    )
+    expect(results).toEqual([1, 2])
+    expect(results).toHaveLength(2)
+  })
+
+  it.each([
+    [
+      'an item',
+      1,
+      { get: (list: number[], key: string) => (key === '2' ? fail() : Reflect.get(list, key)) },
+    ],
+    [
+      'its length',
+      0,
+      {
+        get: (list: number[], key: string) => (key === 'length' ? fail() : Reflect.get(list, key)),
+      },
+    ],
+  ])('rejects when an array throws for %s', async (_what, least, traps) => {
+    const seen: number[] = []
+    const items = new Proxy([1, 2, 3, 4], traps as ProxyHandler<number[]>)
+    const outcome = mapConcurrent(items, async (item) => void seen.push(item), { settle: true })
+    expect((await caught(outcome)).error).toEqual(new Error('no such item'))
+    expect(seen.length).toBeGreaterThanOrEqual(least)
+    expect(seen).not.toContain(4)
+  })
+
+  it('calls the function on nothing', async () => {
+    const found = await mapConcurrent([1], async function (this: unknown) {
+      return [this]
+    })
+    expect(found).toEqual([[undefined]])
   })
 
   it('maps the holes of an array as undefined, and an undefined item as itself', async () => {

@@ -6,7 +6,8 @@ import { harmless } from '../../core/events.ts'
 import { checkOption, fn as isFunction, readOptions } from '../../core/options.ts'
 import type { AlternativeOf, PolicyLike } from '../../core/policy.ts'
 import { type AnyPolicy, type MapOptions, type Mapper, mapChecks } from './options.ts'
-import { type Items, Run } from './run.ts'
+import { Run } from './run.ts'
+import type { Items } from './source.ts'
 
 /**
  * Calls `fn` with every item, at most `concurrency` at a time, and gives all results, in order.
@@ -73,7 +74,9 @@ class MapRun extends Run {
   readonly #settles: boolean
   readonly #stopsOnError: boolean
   readonly #onStop: MapOptions['onStop']
-  readonly #results: unknown[] = []
+  /** Nothing but results, in order. */
+  readonly #isPlain: boolean
+  readonly #results: unknown[]
   readonly #errors: { readonly index: number; readonly error: unknown }[] = []
   /** How each item ended, by index, if somebody wants to know. */
   readonly #endings: (PromiseSettledResult<unknown> | undefined)[] | undefined
@@ -96,9 +99,16 @@ class MapRun extends Run {
     this.#stopsOnError = stopOnError
     this.#onStop = onStop
     this.#endings = onStop === undefined ? undefined : []
+    this.#isPlain = ordered && !settle && onStop === undefined
+    // As long as the list, so that it need not grow; cut at the end if the list has become shorter.
+    this.#results = ordered && Array.isArray(items) ? new Array(items.length) : []
   }
 
   protected succeeded(index: number, value: unknown): void {
+    if (this.#isPlain) {
+      this.#results[index] = value
+      return
+    }
     if (this.#endings !== undefined) this.#endings[index] = { status: 'fulfilled', value }
     this.#keep(index, this.#settles ? { status: 'fulfilled', value } : value)
   }
@@ -112,6 +122,7 @@ class MapRun extends Run {
 
   protected finished(): void {
     const errors = this.#errors
+    if (this.#ordered) this.#results.length = this.started
     if (errors.length === 0) return this.#resolve(this.#results)
     errors.sort((a, b) => a.index - b.index)
     this.#reject(allFailed('mapConcurrent', this.ended, errors))
@@ -120,9 +131,8 @@ class MapRun extends Run {
   protected stopped(): void {
     if (this.#onStop !== undefined) harmless(this.#onStop, this.#report)
     this.#reject(this.reason)
-    if (this.#late === undefined) return
-    // Nobody will get these results either.
-    for (const value of this.#results) this.#late(value)
+    // Nobody will get these results either. Where there is none yet, there is a hole, which this leaves out.
+    if (this.#late !== undefined) this.#results.forEach(this.#late)
   }
 
   protected override late(value: unknown): void {

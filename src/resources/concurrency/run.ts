@@ -8,17 +8,12 @@
 import { linkAll } from '../../core/abort.ts'
 import { signalsOf } from '../../core/ambient.ts'
 import { harmless, quiet } from '../../core/events.ts'
-import { show } from '../../core/options.ts'
-import { Item, PolicyItem, type Watcher } from './item.ts'
+import { callUnder, Item, type Watcher } from './item.ts'
 import { slotsOf } from './limiter.ts'
 import type { AnyPolicy, ConcurrencyOptions, MapProgress, Mapper } from './options.ts'
-import { CalledPlace, type Place, Slots } from './slots.ts'
-
-/** Items that have a finite or endless number, now or later. */
-export type Items<T> = Iterable<T> | AsyncIterable<T>
-
-/** No item: one may be anything, `undefined` too. */
-const NONE = Symbol('none')
+import { Slots } from './slots.ts'
+import { type Items, NONE, Source, sizeOf } from './source.ts'
+import { Standing } from './standing.ts'
 
 export abstract class Run implements Watcher {
   started = 0
@@ -36,14 +31,11 @@ export abstract class Run implements Watcher {
   readonly #onProgress: ((progress: MapProgress) => unknown) | undefined
   readonly #watched = new Set<Item>()
   #policySignal: AbortController | undefined
-  #source: Iterator<unknown> | AsyncIterator<unknown> | undefined
-  /** In place of a source: a plain array is read by index, which costs no object per item. */
-  #list: readonly unknown[] | undefined
-  #isAsync = false
+  #source: Source | undefined
   /** The input has no more. */
   #exhausted = false
   /** Of the recruiter, while it waits for a permit. */
-  #place: Place | undefined
+  readonly #standing: Standing
   /** Ends the recruiter's wait for room. */
   #wake: (() => void) | undefined
   #forget: (() => void) | undefined
@@ -55,6 +47,7 @@ export abstract class Run implements Watcher {
   ) {
     const { concurrency = 16, policy, signal, onProgress } = options
     this.slots = slotsOf(concurrency) ?? new Slots(concurrency as number)
+    this.#standing = new Standing(this.slots)
     this.#items = items
     this.#fn = fn as Mapper<unknown, unknown>
     this.#policy = policy
@@ -82,7 +75,7 @@ export abstract class Run implements Watcher {
   begin(): void {
     if (this.#isCalledOff()) return
     try {
-      this.#open()
+      this.#source = new Source(this.#items)
     } catch (error) {
       return this.stop(error)
     }
@@ -130,22 +123,8 @@ export abstract class Run implements Watcher {
     return signal !== undefined
   }
 
-  #open(): void {
-    const items = this.#items as Partial<AsyncIterable<unknown> & Iterable<unknown>>
-    const async = items?.[Symbol.asyncIterator]
-    const open = async ?? items?.[Symbol.iterator]
-    if (open === Array.prototype.values && Array.isArray(items)) {
-      this.#list = items
-      return
-    }
-    if (typeof open !== 'function') {
-      throw new TypeError(`mapConcurrent: items must be iterable, but were ${show(items)}`)
-    }
-    this.#isAsync = async !== undefined && async !== null
-    this.#source = (open as () => Iterator<unknown>).call(items)
-  }
-
   async #recruit(): Promise<void> {
+    const { isAsync, list } = this.#source as Source
     while (this.#goesOn) {
       if (!this.hasRoom()) {
         await new Promise<void>((resolve) => {
@@ -154,10 +133,11 @@ export abstract class Run implements Watcher {
         continue
       }
       // Read before a permit is taken: a slow input must not hold what others share.
-      const first = this.#isAsync ? await this.#read() : NONE
+      const first = isAsync ? await this.#read() : NONE
       if (!this.#goesOn) return
       if (!this.slots.tryAcquire() && !(await this.#waitInLine())) return
-      this.#lane(first)
+      if (list === undefined) this.#lane(first)
+      else this.#listLane(list)
     }
   }
 
@@ -167,15 +147,8 @@ export abstract class Run implements Watcher {
 
   /** False if the place was given up meanwhile. */
   async #waitInLine(): Promise<boolean> {
-    let place: Place | undefined
-    const refusal = await new Promise<unknown>((resolve) => {
-      place = new CalledPlace(() => resolve(undefined), resolve)
-      this.#place = place
-      this.slots.enqueue(place)
-    })
-    this.#place = undefined
-    if (refusal === undefined) return place?.state === 'granted'
-    this.slots.release()
+    const { granted, refusal } = await this.#standing.wait()
+    if (refusal === undefined) return granted
     // A shared limiter that does not move: as long as lanes of its own hold slots, it waits for them.
     if (this.running > 0) return this.slots.tryAcquire() || this.#waitInLine()
     this.stop(refusal)
@@ -187,18 +160,57 @@ export abstract class Run implements Watcher {
       const item = new Item(this, this.started++)
       this.running++
       try {
-        const result = await this.#call(value, item)
-        this.#end(item)
-        if (this.over) this.late(result)
-        else this.succeeded(item.index, result)
+        this.#landed(item, await this.#call(value, item))
       } catch (error) {
-        this.#end(item)
-        this.failures++
-        if (!this.over) this.failed(item.index, error)
+        this.#crashed(item, error)
       }
-      if (this.#onProgress !== undefined && !this.over) harmless(this.#onProgress, this.progress)
-      if (this.#isAsync || this.slots.isWanted(this.#place === undefined ? 0 : 1)) break
+      if (this.#source?.isAsync || this.#shouldYield()) break
     }
+    this.#leave()
+  }
+
+  /** The same for an array, with a loop as plain as can be. */
+  async #listLane(list: readonly unknown[]): Promise<void> {
+    while (this.#hasNext(list)) {
+      let value: unknown
+      try {
+        value = list[this.started]
+      } catch (error) {
+        this.#broken(error)
+        break
+      }
+      const item = new Item(this, this.started++)
+      this.running++
+      try {
+        const result = await this.#call(value, item)
+        this.#landed(item, result)
+      } catch (error) {
+        this.#crashed(item, error)
+      }
+      if (this.#shouldYield()) break
+    }
+    this.#leave()
+  }
+
+  #landed(item: Item, result: unknown): void {
+    this.#end(item)
+    if (this.over) this.late(result)
+    else this.succeeded(item.index, result)
+  }
+
+  #crashed(item: Item, error: unknown): void {
+    this.#end(item)
+    this.failures++
+    if (!this.over) this.failed(item.index, error)
+  }
+
+  /** Tells how far it is; others may want the slot. */
+  #shouldYield(): boolean {
+    if (this.#onProgress !== undefined && !this.over) harmless(this.#onProgress, this.progress)
+    return this.slots.isWanted(this.#standing.places)
+  }
+
+  #leave(): void {
     this.slots.release()
     this.#lookDone()
   }
@@ -210,44 +222,52 @@ export abstract class Run implements Watcher {
   }
 
   #call(value: unknown, item: Item): unknown {
-    const policy = this.#policy
-    if (policy === undefined) return this.#fn(value, item)
+    const fn = this.#fn
+    if (this.#policy === undefined) return fn(value, item)
     this.#policySignal ??= new AbortController()
-    const { signal } = this.#policySignal
-    return policy.execute((inner) => this.#fn(value, new PolicyItem(item.index, inner, signal)), {
-      signal,
-      args: [value],
-    })
+    return callUnder(this.#policy, fn, value, item.index, this.#policySignal.signal)
+  }
+
+  /** Whether an array has one more, and it may be started. */
+  #hasNext(list: readonly unknown[]): boolean {
+    if (this.over || !this.hasRoom()) return false
+    try {
+      if (this.started < list.length) return true
+    } catch (error) {
+      this.#broken(error)
+    }
+    this.#exhaust()
+    return false
   }
 
   /** The next item of an input that has it at once, or `NONE`. */
   #take(): unknown {
-    if (this.over || this.#exhausted || !this.hasRoom()) return NONE
+    if (!this.#goesOn || !this.hasRoom()) return NONE
     try {
-      const list = this.#list
-      if (list === undefined) {
-        const step = (this.#source as Iterator<unknown>).next()
-        if (step.done !== true) return checked(step).value
-      } else if (this.started < list.length) return list[this.started]
+      const value = (this.#source as Source).next()
+      if (value === NONE) this.#exhaust()
+      return value
     } catch (error) {
       this.#broken(error)
       return NONE
     }
-    this.#exhausted = true
-    this.#leaveLine()
-    return NONE
   }
 
   async #read(): Promise<unknown> {
     try {
-      const step = await (this.#source as AsyncIterator<unknown>).next()
-      if (step.done !== true) return checked(step).value
+      const value = await (this.#source as Source).read()
+      if (value !== NONE) return value
       this.#exhausted = true
       this.#lookDone()
     } catch (error) {
       this.#broken(error)
     }
     return NONE
+  }
+
+  #exhaust(): void {
+    this.#exhausted = true
+    this.#standing.leave()
   }
 
   /** An input that threw has closed itself. */
@@ -265,36 +285,16 @@ export abstract class Run implements Watcher {
 
   #letGo(): void {
     this.#forget?.()
-    this.#leaveLine()
+    this.#standing.leave()
     this.#wake?.()
-  }
-
-  /** A permit that was granted and not yet taken is given back. */
-  #leaveLine(): void {
-    if (this.#place !== undefined) this.slots.abandon(this.#place)
   }
 
   /** Not awaited: an input may take for ever to close. */
   #close(): void {
-    const source = this.#source
     try {
-      quiet(source?.return?.())
+      quiet(this.#source?.close())
     } catch {
       // What it stopped for is what the caller needs to hear.
     }
   }
-}
-
-/** As a loop of the language does: an iterator that answers no result would otherwise never end. */
-function checked(step: IteratorResult<unknown>): IteratorResult<unknown> {
-  if (typeof step === 'object' || typeof step === 'function') return step
-  throw new TypeError(
-    `mapConcurrent: next() of the items must give an object, but gave ${show(step)}`,
-  )
-}
-
-function sizeOf(items: unknown): number | undefined {
-  const { length, size } = items as { length?: unknown; size?: unknown }
-  if (Array.isArray(items)) return length as number
-  return items instanceof Set || items instanceof Map ? (size as number) : undefined
 }
