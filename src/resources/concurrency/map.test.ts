@@ -230,6 +230,19 @@ describe('mapConcurrent', () => {
     expect(seen).toEqual([1, 2, 3, 4])
   })
 
+  it('takes nothing that an array gains after its end was seen, as with any iterator', async () => {
+    const items = [1, 2]
+    const held = gate()
+    const results = mapConcurrent(items, async (item) => {
+      if (item === 2) await held.promise
+      return item
+    })
+    await quiet()
+    items.push(3)
+    held.open()
+    expect(await results).toEqual([1, 2])
+  })
+
   it('gives as many results as an array had items, also when it has become shorter', async () => {
     const items = [1, 2, 3, 4, 5]
     const results = await mapConcurrent(

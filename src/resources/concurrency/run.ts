@@ -230,7 +230,7 @@ export abstract class Run implements Watcher {
 
   /** Whether an array has one more, and it may be started. */
   #hasNext(list: readonly unknown[]): boolean {
-    if (this.over || !this.hasRoom()) return false
+    if (!this.#goesOn || !this.hasRoom()) return false
     try {
       if (this.started < list.length) return true
     } catch (error) {
