@@ -30,7 +30,8 @@ export abstract class Dispatcher implements Owner {
   protected keysSent = 0
   protected failed = 0
   protected hits = 0
-  #turns = false
+  /** The end of this turn is awaited. */
+  #awaitsTurn = false
   readonly #loadMany: LoadMany<unknown, unknown>
   readonly #options: BatcherOptions
 
@@ -96,13 +97,13 @@ export abstract class Dispatcher implements Owner {
 
   /** One for all batches of a turn: full ones go before it ends, and nothing must hold on to them. */
   #goAtTurnEnd(): void {
-    if (this.#turns) return
-    this.#turns = true
+    if (this.#awaitsTurn) return
+    this.#awaitsTurn = true
     nextTurn(this.#turnEnded)
   }
 
   readonly #turnEnded = (): void => {
-    this.#turns = false
+    this.#awaitsTurn = false
     if (this.open !== undefined) this.due(this.open)
   }
 

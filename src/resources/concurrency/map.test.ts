@@ -279,6 +279,27 @@ describe('mapConcurrent', () => {
     expect(seen).not.toContain(4)
   })
 
+  it('rejects when the length of an array throws later', async () => {
+    let reads = 0
+    const get = (list: number[], key: string): unknown =>
+      key === 'length' && ++reads > 3 ? fail() : Reflect.get(list, key)
+    const items = new Proxy([1, 2, 3, 4], { get } as ProxyHandler<number[]>)
+    const seen: number[] = []
+    const outcome = mapConcurrent(items, async (item) => void seen.push(item), { concurrency: 1 })
+    expect((await caught(outcome)).error).toEqual(new Error('no such item'))
+    expect(seen.length).toBeGreaterThan(0)
+  })
+
+  it.each([
+    ['an array', [1, 2, 3]],
+    ['an iterable', new Set([1, 2, 3])],
+    ['what comes later', slowly(3)],
+  ])('tells how far it is after each item of %s', async (_what, items) => {
+    const done: number[] = []
+    await mapConcurrent(items, double, { onProgress: (progress) => done.push(progress.done) })
+    expect(done).toEqual([1, 2, 3])
+  })
+
   it('calls the function on nothing', async () => {
     const found = await mapConcurrent([1], async function (this: unknown) {
       return [this]

@@ -164,7 +164,8 @@ export abstract class Run implements Watcher {
       } catch (error) {
         this.#crashed(item, error)
       }
-      if (this.#source?.isAsync || this.#shouldYield()) break
+      this.#tell()
+      if (this.#source?.isAsync || this.slots.isWanted(this.#standing.places)) break
     }
     this.#leave()
   }
@@ -187,7 +188,8 @@ export abstract class Run implements Watcher {
       } catch (error) {
         this.#crashed(item, error)
       }
-      if (this.#shouldYield()) break
+      this.#tell()
+      if (this.slots.isWanted(this.#standing.places)) break
     }
     this.#leave()
   }
@@ -204,10 +206,8 @@ export abstract class Run implements Watcher {
     if (!this.over) this.failed(item.index, error)
   }
 
-  /** Tells how far it is; others may want the slot. */
-  #shouldYield(): boolean {
+  #tell(): void {
     if (this.#onProgress !== undefined && !this.over) harmless(this.#onProgress, this.progress)
-    return this.slots.isWanted(this.#standing.places)
   }
 
   #leave(): void {
