@@ -77,6 +77,9 @@ export class LineFloor {
   }
 }
 
+/** Node's own, said: as in the product. */
+const defaults = { triggerAsyncId: undefined, requireManualDestroy: false }
+
 class ScopedPlace extends AsyncResource {
   /** @type {ScopedPlace | undefined} */
   ahead = undefined
@@ -93,7 +96,7 @@ class ScopedPlace extends AsyncResource {
 
   /** @param {() => Promise<unknown>} fn */
   constructor(fn) {
-    super('floor')
+    super('floor', defaults)
     this.fn = fn
   }
 }

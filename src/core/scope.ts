@@ -12,7 +12,15 @@ export interface AsyncScope {
   runInAsyncScope<T>(fn: (argument: T) => void, self: undefined, argument: T): void
 }
 
-type ScopeClass = new (type: string) => AsyncScope
+interface ScopeOptions {
+  readonly triggerAsyncId: undefined
+  readonly requireManualDestroy: false
+}
+
+type ScopeClass = new (type: string, options?: ScopeOptions) => AsyncScope
+
+/** Node's own defaults, said: the object that it reads them from otherwise is a slow one to read. */
+export const scopeOptions: ScopeOptions = { triggerAsyncId: undefined, requireManualDestroy: false }
 
 interface Runtime {
   readonly process?: {

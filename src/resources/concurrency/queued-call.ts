@@ -3,7 +3,7 @@
  * in the async context of its own caller.
  */
 import { begin, hang } from '../../core/begin.ts'
-import { Scope } from '../../core/scope.ts'
+import { Scope, scopeOptions } from '../../core/scope.ts'
 import type { Place, Slots } from './slots.ts'
 
 type Settle = (outcome: unknown) => void
@@ -14,8 +14,8 @@ export class QueuedCall extends Scope implements Place {
   behind: Place | undefined = undefined
   number = 0
   readonly fn: () => unknown
-  resolve: Settle = nothing
-  reject: Settle = nothing
+  declare resolve: Settle
+  declare reject: Settle
   readonly answer: Promise<unknown> = new Promise((resolve, reject) => {
     this.resolve = resolve
     this.reject = reject
@@ -23,7 +23,7 @@ export class QueuedCall extends Scope implements Place {
   readonly #runs: Runs
 
   constructor(runs: Runs, fn: () => unknown) {
-    super('holdfast:limiter')
+    super('holdfast:limiter', scopeOptions)
     this.#runs = runs
     this.fn = fn
   }
@@ -83,5 +83,3 @@ class Run {
     this.#runs.end(this)
   }
 }
-
-function nothing(): void {}

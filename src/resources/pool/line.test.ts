@@ -78,70 +78,110 @@ describe('a wait for a resource, on a loop with turns', () => {
 })
 
 describe('a line of those who may wait differently long', () => {
+  const join = fc.record({
+    kind: fc.constant('join' as const),
+    // Few, so that some wait equally long.
+    patience: fc.constantFrom(1, 30, 60, 120, Number.POSITIVE_INFINITY),
+    mayLeave: fc.boolean(),
+  })
   const step = fc.oneof(
-    fc.tuple(fc.constant('join' as const), fc.integer({ min: 1, max: 150 })),
-    fc.tuple(fc.constant('join' as const), fc.integer({ min: 1, max: 150 })),
-    fc.tuple(fc.constantFrom('leave' as const, 'release' as const), fc.nat(30)),
-    fc.tuple(fc.constant('pass' as const), fc.integer({ min: 0, max: 40 })),
+    join,
+    join,
+    fc.record({ kind: fc.constantFrom('leave' as const, 'release' as const), which: fc.nat(30) }),
+    fc.record({ kind: fc.constant('pass' as const), ms: fc.integer({ min: 0, max: 40 }) }),
   )
 
-  it('refuses each at its own time, and nobody else, in any history', async () => {
-    await holds(
-      fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (history) => {
-        const clock = virtualClock()
-        const pool = createPool({ create: () => ({}), maxSize: 1, acquireTimeout: 100, clock })
-        let lease = await pool.acquire()
-        /** Who waits, in order. */
-        let line: { due: number; end: string | undefined; caller: AbortController }[] = []
-        const look = (): void => {
-          const now = clock.now()
-          for (const { due, end } of line) same(end, due <= now ? `late at ${due}` : undefined)
-          line = line.filter(({ end }) => end === undefined)
-          same(pool.stats().waiting, line.length)
-          // Who waits keeps the process alive.
-          if (line.length > 0)
-            same(
-              clock.timers.some(({ due }) => due <= now + 100),
-              true,
-            )
+  /** A clock that is exact, and one whose time stands still until a turn of its loop has ended. */
+  const clocks = {
+    exact: () => {
+      const clock = virtualClock()
+      return { clock, virtual: clock, pass: (ms: number) => clock.advance(ms) }
+    },
+    turning: () => {
+      const clock = new TurningClock()
+      const pass = async (ms: number): Promise<void> => {
+        clock.endTurn()
+        for (let passed = 0; passed < ms; passed++) {
+          await clock.virtual.advance(1)
+          // A timer that rings looks again in the turn after.
+          clock.endTurn()
+          clock.endTurn()
+          await settled()
         }
-        for (const [kind, choice] of history) {
-          const chosen = line[choice % line.length]
-          if (kind === 'join') {
-            const caller = new AbortController()
-            const own = clock.now() + choice
-            const place = { due: Math.min(own, clock.now() + 100), end: undefined, caller }
-            line.push(place)
-            const end = (how: string) => void Object.assign(place, { end: how })
-            pool.acquire({ deadline: own, signal: caller.signal }).then(
-              (given) => {
-                lease = given
-                end('served')
-              },
-              (error) => end(error === 'left' ? 'left' : `late at ${clock.now()}`),
-            )
-          } else if (kind === 'leave' && chosen !== undefined) {
-            chosen.caller.abort('left')
+      }
+      return { clock, virtual: clock.virtual, pass }
+    },
+  }
+
+  it.each(Object.entries(clocks))(
+    'refuses each at its own time, and nobody else, in any history: %s clock',
+    async (_, made) => {
+      await holds(
+        fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (history) => {
+          const { clock, virtual, pass } = made()
+          const pool = createPool({ create: () => ({}), maxSize: 1, acquireTimeout: 100, clock })
+          let lease = await pool.acquire()
+          /** Who waits, in order. */
+          let line: {
+            due: number
+            end: string | undefined
+            caller: AbortController | undefined
+          }[] = []
+          const look = (): void => {
+            const now = clock.now()
+            for (const { due, end } of line) same(end, due <= now ? `late at ${due}` : undefined)
+            line = line.filter(({ end }) => end === undefined)
+            same(pool.stats().waiting, line.length)
+          }
+          for (const one of history) {
+            if (one.kind === 'join') {
+              const caller = one.mayLeave ? new AbortController() : undefined
+              const deadline = clock.now() + one.patience
+              const place = { due: Math.min(deadline, clock.now() + 100), end: undefined, caller }
+              line.push(place)
+              const end = (how: string) => void Object.assign(place, { end: how })
+              pool.acquire({ deadline, signal: caller?.signal }).then(
+                (given) => {
+                  lease = given
+                  end('served')
+                },
+                (error) => end(error === 'left' ? 'left' : `late at ${clock.now()}`),
+              )
+            } else if (one.kind === 'leave') {
+              const able = line.filter(({ caller }) => caller !== undefined)
+              const chosen = able[one.which % able.length]
+              if (chosen === undefined) continue
+              chosen.caller?.abort('left')
+              await settled()
+              same(chosen.end, 'left')
+              line = line.filter((place) => place !== chosen)
+            } else if (one.kind === 'release' && line.length > 0) {
+              const first = line.shift()
+              lease.release()
+              await settled()
+              same(first?.end, 'served')
+            } else if (one.kind === 'pass') {
+              await pass(one.ms)
+              await settled()
+              // Who waits keeps the process alive.
+              const latest = clock.now() + 100
+              const armed = virtual.timers.some(({ due }) => due <= latest)
+              same(armed || pool.stats().waiting === 0, true)
+            }
             await settled()
-            same(chosen.end, 'left')
-            line = line.filter((place) => place !== chosen)
-          } else if (kind === 'release' && line.length > 0) {
-            const first = line.shift()
-            lease.release()
-            await settled()
-            same(first?.end, 'served')
-          } else if (kind === 'pass') await clock.advance(choice)
+            look()
+          }
+          await pass(150)
           await settled()
           look()
-        }
-        await clock.advance(150)
-        look()
-        same(line.length, 0)
-        lease.release()
-        await pool.close()
-        clock.assertIdle()
-      }),
-      300,
-    )
-  })
+          same(line.length, 0)
+          lease.release()
+          await pool.close()
+          await pass(0)
+          virtual.assertIdle()
+        }),
+        300,
+      )
+    },
+  )
 })

@@ -17,6 +17,10 @@ interface Stay {
   due: number
   /** Waits no longer than that, whenever it came. */
   readonly deadline: number
+  /** Whose caller may call it off has a stay of its own. */
+  caller: Link | undefined
+  /** Where it borrows, when leaks are looked for: a stay of its own as well. */
+  readonly borrower: Error | undefined
 }
 
 /** One in line, once. It brings its own links. */
@@ -25,12 +29,17 @@ export interface Waiter<R> {
   stay: Stay | undefined
   ahead: Waiter<R> | undefined
   behind: Waiter<R> | undefined
-  caller: Link | undefined
-  /** Where it borrows, when leaks are looked for. */
-  borrower: Error | undefined
   /** Must not throw. */
   grant(member: Member<R>): void
   reject(error: unknown): void
+}
+
+/** Whose line it is. */
+export interface Host {
+  /** What a waiter is refused with whose time is up. */
+  tooLate(waited: number): Error
+  /** Told when somebody left without a resource. */
+  balance(): void
 }
 
 interface Served<R> {
@@ -51,41 +60,51 @@ export class Line<R> implements TurnListener {
   /** How long one may wait, in ms, if no deadline of its own comes first. */
   readonly #patience: number
   #turn = -1
-  /** What a waiter is refused with whose time is up. */
-  readonly #tooLate: (waited: number) => Error
-  /** Somebody left without a resource. */
-  readonly #onLeave: () => void
+  readonly #host: Host
 
-  constructor(
-    pulse: Pulse,
-    patience: number,
-    tooLate: (waited: number) => Error,
-    onLeave: () => void,
-  ) {
+  constructor(pulse: Pulse, patience: number, host: Host) {
     this.#pulse = pulse
     this.#patience = patience
-    this.#tooLate = tooLate
-    this.#onLeave = onLeave
+    this.#host = host
     this.#alarm = new Alarm(pulse, () => this.#sweep())
   }
 
-  /** Stands in line, at most until `deadline`. `signal` must not be aborted yet. */
-  join(waiter: Waiter<R>, deadline: number, signal: AbortSignal | undefined): void {
+  /**
+   * Stands in line, at most until `deadline`. `signal` must not be aborted yet; `borrower` is where it
+   * borrows.
+   */
+  join(waiter: Waiter<R>, deadline: number, signal?: AbortSignal, borrower?: Error): void {
+    const stay = this.#stay
+    const isAlone = this.#last === undefined || this.#turn !== this.#pulse.turn
+    const asBefore = stay?.deadline === deadline && signal === undefined && borrower === undefined
+    // Who comes as the one before came, in the same turn, waits as long: all is set already.
+    if (asBefore && !isAlone) this.#append(waiter, stay)
+    else this.#joinAnew(waiter, deadline, signal, borrower)
+  }
+
+  #joinAnew(waiter: Waiter<R>, deadline: number, signal?: AbortSignal, borrower?: Error): void {
     const pulse = this.#pulse
-    const now = pulse.now()
+    const since = pulse.now()
     // An exact clock has no turns that could end.
     if (!pulse.exact && this.#turn !== pulse.turn) {
       this.#turn = pulse.turn
       pulse.atTurnEnd(this)
     }
-    let stay = this.#stay
-    if (stay === undefined || stay.since !== now || stay.deadline !== deadline) {
-      stay = { since: now, due: Math.min(now + this.#patience, deadline), deadline }
-      this.#stay = stay
+    const due = Math.min(since + this.#patience, deadline)
+    const stay: Stay = { since, due, deadline, caller: undefined, borrower }
+    const isShared = signal === undefined && borrower === undefined
+    this.#stay = isShared ? stay : undefined
+    this.#append(waiter, stay)
+    if (signal !== undefined) {
+      stay.caller = new Link((reason) => this.#leave(waiter, () => reason))
+      link(signal, stay.caller)
     }
-    const { due } = stay
-    waiter.stay = stay
+    if (due < this.#alarm.due) this.#alarm.move(due)
+  }
+
+  #append(waiter: Waiter<R>, stay: Stay): void {
     const last = this.#last
+    waiter.stay = stay
     this.#last = waiter
     if (last === undefined) this.#first = waiter
     else {
@@ -93,11 +112,6 @@ export class Line<R> implements TurnListener {
       waiter.ahead = last
     }
     this.size++
-    if (signal !== undefined) {
-      waiter.caller = new Link((reason) => this.#leave(waiter, () => reason))
-      link(signal, waiter.caller)
-    }
-    if (due < this.#alarm.due) this.#alarm.move(due)
   }
 
   /** Nobody waited during a turn that was busy with something else. A deadline passes all the same. */
@@ -111,11 +125,12 @@ export class Line<R> implements TurnListener {
   }
 
   /** The first in line leaves it, and is granted `member` by the next `tell`. Must not be empty. */
-  serve(member: Member<R>): Waiter<R> {
+  serve(member: Member<R>): Stay {
     const waiter = this.#first as Waiter<R>
+    const stay = waiter.stay as Stay
     this.#remove(waiter)
     this.#served.push({ waiter, member })
-    return waiter
+    return stay
   }
 
   /** As `serve` and `tell`, for a resource that goes from hand to hand. */
@@ -150,11 +165,12 @@ export class Line<R> implements TurnListener {
   #leave(waiter: Waiter<R>, error: () => unknown): void {
     this.#remove(waiter)
     waiter.reject(error())
-    this.#onLeave()
+    this.#host.balance()
   }
 
   #remove(waiter: Waiter<R>): void {
-    const { ahead, behind, caller } = waiter
+    const { ahead, behind } = waiter
+    const caller = waiter.stay?.caller
     if (ahead === undefined) this.#first = behind
     else ahead.behind = behind
     if (behind === undefined) this.#last = ahead
@@ -176,7 +192,7 @@ export class Line<R> implements TurnListener {
     }
     for (const [waiter, stay] of late) {
       const left = waiter.stay === undefined
-      if (!left) this.#leave(waiter, () => this.#tooLate(now - stay.since))
+      if (!left) this.#leave(waiter, () => this.#host.tooLate(now - stay.since))
     }
     let next = Number.POSITIVE_INFINITY
     for (const [, { due }] of this.#staying()) next = Math.min(next, due)
@@ -195,8 +211,6 @@ export class Acquiring<R> implements Waiter<R> {
   stay: Stay | undefined = undefined
   ahead: Waiter<R> | undefined = undefined
   behind: Waiter<R> | undefined = undefined
-  caller: Link | undefined = undefined
-  borrower: Error | undefined = undefined
   readonly granted: Promise<Member<R>> = new Promise(capture) as Promise<Member<R>>
   readonly grant: (member: Member<R>) => void = resolveNew as (member: unknown) => void
   readonly reject: (error: unknown) => void = rejectNew

@@ -172,7 +172,7 @@ class ResourcePool<R> implements Pool<R> {
   }
 
   #useLater<T>(fn: (resource: R) => T | PromiseLike<T>): Promise<T> {
-    const use = new WaitingUse(this.#supply, fn)
+    const use = new WaitingUse(fn)
     this.#wait(use, undefined, Number.POSITIVE_INFINITY)
     return use.answer as Promise<T>
   }
@@ -271,8 +271,8 @@ class ResourcePool<R> implements Pool<R> {
     const room = supply.suspended ? 0 : settings.limit - inventory.lent.size
     if (line.size >= settings.maxWaiting + room) return waiter.reject(supply.full())
     const inherited = inheritedDeadline(settings.clock)
-    if (supply.watchesLoans) waiter.borrower = new Error('borrowed here')
-    line.join(waiter, Math.min(deadline, inherited), signal)
+    const borrower = supply.watchesLoans ? new Error('borrowed here') : undefined
+    line.join(waiter, Math.min(deadline, inherited), signal, borrower)
     // All are lent: nothing can be done but wait.
     if (allLent) return
     supply.maker.knock()

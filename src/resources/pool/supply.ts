@@ -7,7 +7,7 @@ import { type Pulse, pulseOf } from '../../core/pulse.ts'
 import { followUses, type Lender } from './handlers.ts'
 import { bounded, type Ended, type HookContext } from './hook.ts'
 import { Keeper, type Ward } from './keeper.ts'
-import { Line } from './line.ts'
+import { type Host, Line } from './line.ts'
 import { Maker, type Orderer } from './maker.ts'
 import type { Member } from './member.ts'
 import type { Settings } from './options.ts'
@@ -15,7 +15,7 @@ import { Voice } from './voice.ts'
 
 type Look = 'validate' | 'keepalive' | 'reset'
 
-export class Supply<R> extends Voice<R> implements Orderer<R>, Ward<R>, Lender<R> {
+export class Supply<R> extends Voice<R> implements Orderer<R>, Ward<R>, Lender<R>, Host {
   readonly pulse: Pulse
   readonly line: Line<R>
   readonly maker: Maker<R>
@@ -38,12 +38,7 @@ export class Supply<R> extends Voice<R> implements Orderer<R>, Ward<R>, Lender<R
     this.maker = new Maker(settings, this)
     this.keeper = new Keeper(this)
     this.watchesLoans = settings.leakTimeout !== Number.POSITIVE_INFINITY
-    const tooLate = (waited: number): Error => this.tooLate(waited, this.maker.lastFailure)
-    this.line = new Line(this.pulse, settings.acquireTimeout, tooLate, () => this.balance())
-  }
-
-  get waiting(): number {
-    return this.line.size
+    this.line = new Line(this.pulse, settings.acquireTimeout, this)
   }
 
   /** The fast path: an idle resource that needs no look. */

@@ -31,8 +31,8 @@ export abstract class Voice<R> {
     this.inventory = new Inventory(settings.order)
   }
 
-  /** Who stands in line. */
-  abstract get waiting(): number
+  abstract readonly line: { readonly size: number }
+  abstract readonly maker: { readonly lastFailure: unknown }
 
   /** Loans so far; counted by the resources, so that lending touches nothing else. */
   get acquired(): number {
@@ -42,12 +42,12 @@ export abstract class Voice<R> {
   }
 
   facts(): PoolFacts {
-    const { inventory, waiting, settings } = this
+    const { inventory, line, settings } = this
     return {
       total: inventory.size,
       idle: inventory.idle.size,
       inUse: inventory.lent.size,
-      waiting,
+      waiting: line.size,
       limit: settings.limit,
     }
   }
@@ -70,8 +70,9 @@ export abstract class Voice<R> {
     return this.#refusal(stackless(() => new PoolFullError(name, this.facts(), maxWaiting)))
   }
 
-  tooLate(waited: number, lastFailure: unknown): AcquireTimeoutError {
+  tooLate(waited: number): AcquireTimeoutError {
     const { name } = this.settings
+    const { lastFailure } = this.maker
     this.counts.timedOut++
     return this.#refusal(
       stackless(() => new AcquireTimeoutError(name, waited, this.facts(), lastFailure)),

@@ -85,6 +85,28 @@ describe('a use that stood in line', () => {
     await Promise.all([pool.close({ timeout: 0 }), clock.advance(1)])
   })
 
+  it('keeps what it was given when one that is begun before it closes the pool', async () => {
+    const pool = createPool({ create: () => ({}), maxSize: 3 })
+    const leases = await Promise.all([pool.acquire(), pool.acquire(), pool.acquire()])
+    for (const lease of leases) lease.release()
+    pool.suspend()
+    const first = pool.use(() => void pool.close({ timeout: 0 }))
+    let begun = 0
+    const second = pool.use(() => {
+      begun++
+    })
+    const third = pool.acquire()
+
+    pool.resume()
+
+    const outcomes = await Promise.allSettled([first, second, third])
+    // What had been given to them before stays theirs until the time is up.
+    expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'fulfilled'])
+    expect(begun).toBe(1)
+    await pool.close()
+    expect(pool.stats()).toMatchObject({ total: 0, inUse: 0, waiting: 0 })
+  })
+
   it('may evict, use and close the pool in the moment in which another one ends', async () => {
     const pool = poolOfOne()
     const told: string[] = []
