@@ -77,7 +77,7 @@ export class LineFloor {
   }
 }
 
-/** Node's own, said: as in the product. */
+/** Node's own, spelled out as in the product: so they are read faster. */
 const defaults = { triggerAsyncId: undefined, requireManualDestroy: false }
 
 class ScopedPlace extends AsyncResource {

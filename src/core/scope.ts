@@ -19,7 +19,7 @@ interface ScopeOptions {
 
 type ScopeClass = new (type: string, options?: ScopeOptions) => AsyncScope
 
-/** Node's own defaults, said: the object that it reads them from otherwise is a slow one to read. */
+/** Node's own defaults, spelled out: left out, they are read from an object without a prototype, which is slow. */
 export const scopeOptions: ScopeOptions = { triggerAsyncId: undefined, requireManualDestroy: false }
 
 interface Runtime {

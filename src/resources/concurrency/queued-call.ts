@@ -14,6 +14,7 @@ export class QueuedCall extends Scope implements Place {
   behind: Place | undefined = undefined
   number = 0
   readonly fn: () => unknown
+  // Only declared: as fields they would be written twice.
   declare resolve: Settle
   declare reject: Settle
   readonly answer: Promise<unknown> = new Promise((resolve, reject) => {

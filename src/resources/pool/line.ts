@@ -11,15 +11,15 @@ import { capture, rejectNew, resolveNew } from '../../core/handles.ts'
 import type { Pulse, TurnListener } from '../../core/pulse.ts'
 import type { Member } from './member.ts'
 
-/** How long somebody may wait: one for all who came in the same moment. */
+/** How long somebody may wait: shared by those who came one after the other, with nothing of their own. */
 interface Stay {
   since: number
   due: number
   /** Waits no longer than that, whenever it came. */
   readonly deadline: number
-  /** Whose caller may call it off has a stay of its own. */
+  /** Who may call the wait off. */
   caller: Link | undefined
-  /** Where it borrows, when leaks are looked for: a stay of its own as well. */
+  /** Where it borrows, when leaks are looked for. */
   readonly borrower: Error | undefined
 }
 
@@ -38,7 +38,7 @@ export interface Waiter<R> {
 export interface Host {
   /** What a waiter is refused with whose time is up. */
   tooLate(waited: number): Error
-  /** Told when somebody left without a resource. */
+  /** Called when somebody has left without a resource. */
   balance(): void
 }
 
@@ -69,10 +69,7 @@ export class Line<R> implements TurnListener {
     this.#alarm = new Alarm(pulse, () => this.#sweep())
   }
 
-  /**
-   * Stands in line, at most until `deadline`. `signal` must not be aborted yet; `borrower` is where it
-   * borrows.
-   */
+  /** Stands in line, at most until `deadline`. `signal` must not be aborted yet. */
   join(waiter: Waiter<R>, deadline: number, signal?: AbortSignal, borrower?: Error): void {
     const stay = this.#stay
     const isAlone = this.#last === undefined || this.#turn !== this.#pulse.turn

@@ -85,7 +85,7 @@ describe('a use that stood in line', () => {
     await Promise.all([pool.close({ timeout: 0 }), clock.advance(1)])
   })
 
-  it('keeps what it was given when one that is begun before it closes the pool', async () => {
+  it('keeps its resource when a use that began just before it closes the pool', async () => {
     const pool = createPool({ create: () => ({}), maxSize: 3 })
     const leases = await Promise.all([pool.acquire(), pool.acquire(), pool.acquire()])
     for (const lease of leases) lease.release()

@@ -15,6 +15,7 @@ export class WaitingUse<R> extends Scope implements Waiter<R>, Use {
   ahead: Waiter<R> | undefined = undefined
   behind: Waiter<R> | undefined = undefined
   readonly work: Work<R>
+  // Only declared: as fields they would be written twice.
   declare resolve: Use['resolve']
   declare reject: Use['reject']
   // A closure of its own is compiled into the constructor: cheaper than handles that are left in a module.
